@@ -1,0 +1,1 @@
+"""Shortest, constrained, candidate and disjoint paths."""

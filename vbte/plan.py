@@ -1,0 +1,199 @@
+"""Plans: what the optimiser decided, with its proof. A plan refers to its inputs and never changes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vbte.instance import Instance
+from vbte.policy import StageKind
+from vbte.topology import FloatArray, IntArray
+
+
+class Reason(StrEnum):
+    """What a solver, or the whole run, has to say for itself."""
+
+    OPTIMAL = "optimal"
+    FEASIBLE = "feasible"
+    INFEASIBLE = "infeasible"
+    UNBOUNDED = "unbounded"
+    ERROR = "error"
+
+
+class Limit(StrEnum):
+    """Which limit stopped the work early."""
+
+    NONE = "none"
+    TIME = "time"
+    ITERATIONS = "iterations"
+    MEMORY = "memory"
+    INTERRUPT = "interrupt"
+
+
+@dataclass(frozen=True, slots=True)
+class Termination:
+    """Reason and limit: two words, so that a stopped solver is never called optimal."""
+
+    reason: Reason
+    limit: Limit = Limit.NONE
+
+
+@dataclass(frozen=True, eq=False)
+class PathSet:
+    """Paths in compressed rows: path p visits ``links[start[p]:start[p + 1]]`` and serves ``commodity[p]``.
+
+    Sorted by commodity. ``start`` has shape (P + 1,), ``commodity`` (P,), ``links`` (total hops,).
+    """
+
+    start: NDArray[np.int64]
+    links: IntArray
+    commodity: IntArray
+
+    def __len__(self) -> int:
+        return len(self.commodity)
+
+    def __getitem__(self, path: int) -> IntArray:
+        return self.links[self.start[path] : self.start[path + 1]]
+
+    @cached_property
+    def hops(self) -> NDArray[np.int64]:
+        """Number of links of each path, shape (P,)."""
+        return np.diff(self.start)
+
+    def sums(self, link_figure: FloatArray) -> FloatArray:
+        """Return the sum of ``link_figure`` (n_links,) along each path, shape (P,)."""
+        total = np.concatenate([[0.0], np.cumsum(link_figure[self.links])])
+        if len(self) and self.hops.min() > 0:
+            return np.add.reduceat(link_figure[self.links], self.start[:-1])
+        return np.asarray(total[self.start[1:]] - total[self.start[:-1]])
+
+
+@dataclass(frozen=True, eq=False)
+class Prices:
+    """Multipliers that prove a bound, all 0 or more, in objective units per Gbit/s.
+
+    ``capacity`` (T, n_links) prices each link's capacity row in each matrix, ``class_limit[c]`` (T, n_links) the
+    utilisation-limit row of class c, ``held[i]`` the row that holds earlier stage i.
+    """
+
+    capacity: FloatArray
+    class_limit: Mapping[int, FloatArray] = field(default_factory=dict)
+    held: Mapping[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """How far one stage of a plan can be from the best that any router could do.
+
+    ``stage`` is the label (``'admitted[gold]'``), ``value`` what the plan reaches, ``bound`` what nobody can beat
+    (None: not proven), ``held_at`` the level at which later stages hold this one. ``relative_gap`` is
+    |value - bound| / max(|value|, |bound|). ``mip_bound`` is a solver's own bound for integer programs, which can't
+    be re-proven without a solver; ``bound`` is the re-provable one.
+    """
+
+    stage: str
+    kind: StageKind
+    priority: int | None
+    value: float
+    bound: float | None
+    held_at: float
+    prices: Prices | None
+    termination: Termination
+    mip_bound: float | None = None
+
+    @property
+    def gap(self) -> float | None:
+        """Relative distance between value and bound, None when no bound was proven."""
+        if self.bound is None:
+            return None
+        scale = max(abs(self.value), abs(self.bound))
+        return abs(self.value - self.bound) / scale if scale > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class EngineReport:
+    """How the plan was found: engine, form of the program per class, solver, sizes. No times: see the run's log."""
+
+    engine: str
+    solver: str
+    forms: Mapping[str, str]
+    rows: int
+    columns: int
+    columns_generated: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Path flows with their proof.
+
+    ``flow_gbps`` (P,) is the flow of each path at the commodity's peak volume; with one matrix that is simply the
+    flow. Arrays of results have one row per matrix: ``link_load_gbps`` (T, n_links).
+    """
+
+    instance: Instance
+    paths: PathSet
+    flow_gbps: FloatArray
+    certificates: tuple[Certificate, ...]
+    termination: Termination
+    engine: EngineReport
+
+    @cached_property
+    def admitted_share(self) -> FloatArray:
+        """Share of each commodity that is admitted, 0 to 1, shape (K,)."""
+        flow = np.bincount(self.paths.commodity, weights=self.flow_gbps, minlength=self.instance.n_commodities)
+        return np.asarray(flow / self.instance.peak_gbps)
+
+    @cached_property
+    def admitted_gbps(self) -> FloatArray:
+        """Admitted volume of each commodity in each matrix, Gbit/s, shape (T, K)."""
+        return np.asarray(self.admitted_share[None, :] * self.instance.volume_gbps)
+
+    @cached_property
+    def path_share(self) -> FloatArray:
+        """Flow of each path as a share of its commodity's volume, shape (P,)."""
+        return np.asarray(self.flow_gbps / self.instance.peak_gbps[self.paths.commodity])
+
+    def path_flow_gbps(self, matrix: int = 0) -> FloatArray:
+        """Return the flow of each path in one matrix, Gbit/s, shape (P,)."""
+        return np.asarray(self.path_share * self.instance.volume_gbps[matrix, self.paths.commodity])
+
+    @cached_property
+    def link_load_gbps(self) -> FloatArray:
+        """Load of each link in each matrix, Gbit/s, shape (T, n_links)."""
+        return self.class_link_load_gbps.sum(axis=1)
+
+    @cached_property
+    def class_link_load_gbps(self) -> FloatArray:
+        """Load of each link by class, Gbit/s, shape (T, n_classes, n_links)."""
+        instance = self.instance
+        n_classes, n_links = len(instance.rules), len(instance.topology.links)
+        slot = instance.class_index[self.paths.commodity].astype(np.int64)[np.repeat(np.arange(len(self.paths)), self.paths.hops)]
+        slot = slot * n_links + self.paths.links
+        loads = [
+            np.bincount(slot, weights=np.repeat(self.path_flow_gbps(t), self.paths.hops), minlength=n_classes * n_links)
+            for t in range(instance.n_matrices)
+        ]
+        return np.stack(loads).reshape(instance.n_matrices, n_classes, n_links)
+
+    @cached_property
+    def utilization(self) -> FloatArray:
+        """Load over capacity of each link in each matrix, shape (T, n_links); 0 where the link carries nothing."""
+        capacity = self.instance.topology.capacity_gbps
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.link_load_gbps > 0, self.link_load_gbps / capacity, 0.0)
+
+    @property
+    def max_utilization(self) -> float:
+        """Largest utilisation over links and matrices (MLU)."""
+        return float(self.utilization.max(initial=0.0))
+
+    @property
+    def max_gap(self) -> float | None:
+        """Largest certificate gap, None when any stage is not proven."""
+        gaps = [certificate.gap for certificate in self.certificates]
+        return None if any(gap is None for gap in gaps) else max((gap for gap in gaps if gap is not None), default=0.0)

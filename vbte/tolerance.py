@@ -1,0 +1,33 @@
+"""Every epsilon of the project, named for what it forgives.
+
+Relative figures are fractions; absolute ones carry their unit in the name.
+"""
+
+from __future__ import annotations
+
+#: A path flow below this share of its demand is numerical dust and is folded into the larger flows.
+DUST_SHARE = 1e-9
+
+#: Rounding that a link load may show above its capacity, as a share of the capacity.
+CAPACITY_SLACK_SHARE = 1e-6
+
+#: Rounding that a demand's path flows may show against its admitted volume, as a share of the volume.
+DEMAND_SLACK_SHARE = 1e-6
+
+#: How far a later stage may fall behind what an earlier stage reached, as a share, unless the model says otherwise.
+STAGE_SLACK_SHARE = 1e-7
+
+#: A certificate gap up to this share is called optimal.
+OPTIMALITY_GAP_SHARE = 1e-6
+
+#: Reduced cost, in units of the objective, below which a new path column is not worth adding.
+PRICING_SLACK = 1e-9
+
+#: Two path metrics closer than this share are equal cost (metrics are read as decimals).
+EQUAL_COST_SHARE = 1e-9
+
+#: A latency, hop or metric bound may be exceeded by this share through summation order alone.
+PATH_BOUND_SLACK_SHARE = 1e-9
+
+#: Walk against plan: load difference, as a share of capacity, that summation order alone explains.
+WALK_SLACK_SHARE = 1e-7
