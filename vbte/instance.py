@@ -8,7 +8,7 @@ the union and ``volume_gbps`` has one row per matrix.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -146,6 +146,23 @@ def build_instance(topology: Topology, demands: Sequence[DemandMatrix], model: P
         topology, model, tuple(demands), classifications, rules, tenants,
         source, destination, class_index, tenant_index, volume, owner,
     )  # fmt: skip
+
+
+def without_commodities(instance: Instance, dropped: NDArray[np.intp]) -> Instance:
+    """Return the instance without some commodities; their demands belong to no commodity (-1)."""
+    kept = np.ones(instance.n_commodities, dtype=np.bool_)
+    kept[dropped] = False
+    position = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
+    owners = tuple(np.where(owner >= 0, position[owner], -1).astype(np.int32) for owner in instance.demand_commodity)
+    return replace(
+        instance,
+        source=instance.source[kept],
+        destination=instance.destination[kept],
+        class_index=instance.class_index[kept],
+        tenant_index=instance.tenant_index[kept],
+        volume_gbps=instance.volume_gbps[:, kept],
+        demand_commodity=owners,
+    )
 
 
 def _tenant_names(matrix: DemandMatrix) -> set[str]:

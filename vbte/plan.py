@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbte.instance import Instance
-from vbte.policy import StageKind
+from vbte.policy import PathFigure, StageKind
 from vbte.topology import FloatArray, IntArray
 
 
@@ -67,10 +67,8 @@ class PathSet:
 
     def sums(self, link_figure: FloatArray) -> FloatArray:
         """Return the sum of ``link_figure`` (n_links,) along each path, shape (P,)."""
-        total = np.concatenate([[0.0], np.cumsum(link_figure[self.links])])
-        if len(self) and self.hops.min() > 0:
-            return np.add.reduceat(link_figure[self.links], self.start[:-1])
-        return np.asarray(total[self.start[1:]] - total[self.start[:-1]])
+        owner = np.repeat(np.arange(len(self)), self.hops)
+        return np.asarray(np.bincount(owner, weights=link_figure[self.links], minlength=len(self)), dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +76,7 @@ class Prices:
     """Multipliers that prove a bound, all 0 or more, in objective units per Gbit/s.
 
     ``capacity`` (T, n_links) prices each link's capacity row in each matrix, ``class_limit[c]`` (T, n_links) the
-    utilisation-limit row of class c, ``held[i]`` the row that holds earlier stage i.
+    utilisation-limit row of class c, ``held[i]`` the row that holds the plan's certificate i.
     """
 
     capacity: FloatArray
@@ -90,14 +88,16 @@ class Prices:
 class Certificate:
     """How far one stage of a plan can be from the best that any router could do.
 
-    ``stage`` is the label (``'admitted[gold]'``), ``value`` what the plan reaches, ``bound`` what nobody can beat
-    (None: not proven), ``held_at`` the level at which later stages hold this one. ``relative_gap`` is
+    ``stage`` is the label (``'admitted[1]'``), ``priority`` the class priority it speaks of (None: all), ``value``
+    what the plan reaches, ``bound`` what nobody can beat (None: not proven), ``held_at`` the level at which later
+    stages hold this one. ``relative_gap`` is
     |value - bound| / max(|value|, |bound|). ``mip_bound`` is a solver's own bound for integer programs, which can't
     be re-proven without a solver; ``bound`` is the re-provable one.
     """
 
     stage: str
     kind: StageKind
+    figure: PathFigure
     priority: int | None
     value: float
     bound: float | None
@@ -165,20 +165,20 @@ class Plan:
     @cached_property
     def link_load_gbps(self) -> FloatArray:
         """Load of each link in each matrix, Gbit/s, shape (T, n_links)."""
-        return self.class_link_load_gbps.sum(axis=1)
+        return np.asarray(self.class_link_load_gbps.sum(axis=1))
 
     @cached_property
     def class_link_load_gbps(self) -> FloatArray:
         """Load of each link by class, Gbit/s, shape (T, n_classes, n_links)."""
         instance = self.instance
         n_classes, n_links = len(instance.rules), len(instance.topology.links)
-        slot = instance.class_index[self.paths.commodity].astype(np.int64)[np.repeat(np.arange(len(self.paths)), self.paths.hops)]
-        slot = slot * n_links + self.paths.links
-        loads = [
-            np.bincount(slot, weights=np.repeat(self.path_flow_gbps(t), self.paths.hops), minlength=n_classes * n_links)
-            for t in range(instance.n_matrices)
-        ]
-        return np.stack(loads).reshape(instance.n_matrices, n_classes, n_links)
+        path = np.repeat(np.arange(len(self.paths)), self.paths.hops)
+        slot = instance.class_index[self.paths.commodity[path]].astype(np.int64) * n_links + self.paths.links
+        loads = np.empty((instance.n_matrices, n_classes * n_links))
+        for matrix in range(instance.n_matrices):
+            weights = self.path_flow_gbps(matrix)[path]
+            loads[matrix] = np.bincount(slot, weights=weights, minlength=n_classes * n_links)
+        return loads.reshape(instance.n_matrices, n_classes, n_links)
 
     @cached_property
     def utilization(self) -> FloatArray:

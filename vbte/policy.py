@@ -133,8 +133,11 @@ class Avoid(Record):
 
 
 class Require(Record):
-    """What every path of the class must do: pass all ``nodes`` and ``links``; use only links that are ``encrypted``
-    and that carry at least one of ``admin_groups``."""
+    """What every path of the class must do.
+
+    Pass all ``nodes`` and ``links``; use only links that are ``encrypted`` and that carry at least one of
+    ``admin_groups``.
+    """
 
     nodes: tuple[str, ...] = ()
     links: tuple[str, ...] = ()

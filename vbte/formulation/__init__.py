@@ -1,1 +1,1 @@
-"""TODO."""
+"""From a planning problem to a linear program in sparse arrays."""

@@ -18,7 +18,7 @@ from vbte.tolerance import PATH_BOUND_SLACK_SHARE
 from vbte.topology import FloatArray
 
 #: Partial paths examined for one pair before the search settles for its lower bound.
-SEARCH_LIMIT = 200_000
+SEARCH_LIMIT = 50_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,6 @@ class LinkGraph:
         distance[np.arange(len(sources)), sources] = 0.0
         return ShortestPaths(self, sources, distance, predecessor.astype(np.int32), link)
 
-
     def reversed(self) -> LinkGraph:
         """Return the graph with every link turned round, whose nodes are this graph's vertices."""
         every = np.arange(self.n_vertices, dtype=np.int32)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import numbers
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -28,6 +29,7 @@ class Kind(Enum):
     FLAG = auto()
     LATITUDE = auto()
     LONGITUDE = auto()
+    POSITION = auto()
     GBPS = auto()
     MS = auto()
 
@@ -81,6 +83,8 @@ DEMAND_FIELDS: Mapping[str, Kind] = {
     "source_prefix": Kind.TEXT,
     "destination_prefix": Kind.TEXT,
 }
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 _UNIT_OPTIONS = {"capacity": "--capacity-unit", "capacity_reverse": "--capacity-unit", "volume": "--volume-unit"}
 
@@ -162,6 +166,15 @@ def text_value(cell: str, field: Field) -> Any:
     return _FROM_TEXT[field.kind](cell.strip(), field)
 
 
+def loose_value(value: Any, field: Field) -> Any:
+    """Return a value as ``field``'s kind where files of other programs may hold numbers and flags as text."""
+    if isinstance(value, str):
+        return text_value(value, field)
+    if field.kind is Kind.FLAG and isinstance(value, int) and value in (0, 1):
+        return bool(value)
+    return typed_value(value, field)
+
+
 def as_text(value: Any, field: Field) -> str:
     """Return text; whole numbers are taken as ids. Raises InputError for everything else and for empty text."""
     if isinstance(value, numbers.Integral) and not isinstance(value, bool):
@@ -170,6 +183,8 @@ def as_text(value: Any, field: Field) -> str:
         raise InputError(f"{field.name} is {_shown(value)}", remedy="text is needed; quote it")
     if not value.strip():
         raise InputError(f"{field.name} is empty", remedy="text is needed")
+    if _UNPRINTABLE.search(value):
+        raise InputError(f"{field.name} is {_shown(value)}", remedy="text without control characters is needed")
     return value
 
 
@@ -221,6 +236,13 @@ def _within(degrees: float, limit: float, field: Field) -> float:
     return degrees
 
 
+def _as_position(value: Any, field: Field) -> float:
+    number = _as_number(value, field)
+    if not math.isfinite(number):
+        raise InputError(f"{field.name} is {number}", remedy="a finite number is needed")
+    return number
+
+
 def _number_in(cell: str, field: Field) -> float:
     try:
         return float(cell)
@@ -263,6 +285,7 @@ _TYPED: Mapping[Kind, _Converter] = {
     Kind.FLAG: _as_flag,
     Kind.LATITUDE: _as_latitude,
     Kind.LONGITUDE: _as_longitude,
+    Kind.POSITION: _as_position,
     Kind.GBPS: _as_figure,
     Kind.MS: _as_figure,
 }
@@ -275,6 +298,7 @@ _FROM_TEXT: Mapping[Kind, _Converter] = {
     Kind.FLAG: _flag_in,
     Kind.LATITUDE: lambda cell, field: _as_latitude(_number_in(cell, field), field),
     Kind.LONGITUDE: lambda cell, field: _as_longitude(_number_in(cell, field), field),
+    Kind.POSITION: lambda cell, field: _as_position(_number_in(cell, field), field),
     Kind.GBPS: lambda cell, field: _as_figure(_number_in(cell, field), field),
     Kind.MS: lambda cell, field: _as_figure(_number_in(cell, field), field),
 }

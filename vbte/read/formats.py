@@ -27,7 +27,7 @@ class TopologyFormat(StrEnum):
 
 
 class DemandFormat(StrEnum):
-    """Formats of demand matrices; ``csv`` has one demand a row, ``matrix`` is square, ``series`` has a matrix a line."""
+    """Formats of demands; ``csv`` has one demand a row, ``matrix`` is square, ``series`` has a whole matrix a line."""
 
     YAML = "yaml"
     JSON = "json"

@@ -64,6 +64,9 @@ def open_document(source: Source, *, max_bytes: int = MAX_INPUT_BYTES) -> Docume
     """Read ``source`` whole, decompressing gzip. Raises InputError for anything that can't be read or is too large."""
     if hasattr(source, "read"):
         return _from_file(source, max_bytes)
+    if hasattr(source, "read_bytes") and not isinstance(source, os.PathLike):
+        # A resource of an installed package that may lie inside an archive.
+        return _from_file(_named_bytes(source), max_bytes)
     path = checked_path(source)
     try:
         with path.open("rb") as file:
@@ -94,6 +97,12 @@ def _from_file(file: Any, max_bytes: int) -> Document:
     except (OSError, ValueError) as error:
         raise InputError(f"cannot be read: {error}", place=origin) from None
     return Document(origin, _unpacked(data, origin, max_bytes))
+
+
+def _named_bytes(resource: Any) -> IO[bytes]:
+    file = io.BytesIO(resource.read_bytes())
+    file.name = str(resource)
+    return file
 
 
 def _unpacked(data: bytes, origin: str, max_bytes: int) -> bytes:

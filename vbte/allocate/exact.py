@@ -1,0 +1,278 @@
+"""The exact engine: a sequence of linear programs on one solver session, kept warm from stage to stage.
+
+Link flows cover all paths at once; path columns are generated: solve, ask the oracle for cheaper paths under the
+new link prices, add them, and stop when there are none (Ford and Fulkerson 1958; Barnhart et al. 1998).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from vbte.allocate.decompose import decompose
+from vbte.bounds import StageProblem, link_weights
+from vbte.errors import InfeasibleError, SolverError
+from vbte.formulation.constraints import hold_row, matrix_of, scaled_figure
+from vbte.formulation.layout import Layout
+from vbte.formulation.program import (
+    build_program,
+    column_bounds,
+    feasibility_costs,
+    new_path_columns,
+    prices_from_duals,
+    stage_costs,
+)
+from vbte.oracle import PathOracle, merged_paths, select_paths
+from vbte.plan import PathSet, Prices, Reason, Termination
+from vbte.policy import CandidateKind, StageKind
+from vbte.solve import Deadline, Session, Solution, SolverProfile, open_session
+from vbte.tolerance import CAPACITY_SLACK_SHARE, PRICING_SLACK
+from vbte.topology import FloatArray
+
+#: Called with a line of text whenever there is something to say.
+Progress = Callable[[str], None]
+
+#: Rounds of column generation after which the best plan so far is returned as merely feasible.
+ROUND_LIMIT = 500
+
+
+@dataclass(frozen=True, eq=False)
+class StageOutcome:
+    """What the solver made of one stage; ``value`` and ``primal`` are None when it gave nothing.
+
+    ``mip_bound`` is the solver's own bound over the columns it had, for programs with integers.
+    """
+
+    problem: StageProblem
+    value: float | None
+    prices: Prices | None
+    primal: FloatArray | None
+    termination: Termination
+    mip_bound: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Tools:
+    """What every part of a run shares."""
+
+    oracle: PathOracle
+    profile: SolverProfile
+    deadline: Deadline
+    progress: Progress
+
+
+@dataclass(eq=False)
+class StagedProgram:
+    """One program at a solver, going through its stages.
+
+    ``paths`` are the path columns so far, in column order. ``hold_rows`` maps the index of an earlier certificate to
+    (row, scale of the row).
+    """
+
+    tools: Tools
+    layout: Layout
+    paths: PathSet
+    session: Session = field(init=False)
+    hold_rows: dict[int, tuple[int, float]] = field(default_factory=dict)
+    columns_generated: int = 0
+
+    def __post_init__(self) -> None:
+        program = build_program(self.layout, self.paths)
+        self.session = open_session(program, self.tools.profile, self.tools.deadline)
+
+    @property
+    def generates(self) -> bool:
+        """True when path columns are generated on demand rather than taken from a candidate set."""
+        model = self.layout.problem.instance.model
+        return model.candidate_paths.kind is CandidateKind.ALL and len(self.layout.path_commodities) > 0
+
+    def require_feasible(self, problem: StageProblem) -> None:
+        """Find a start that carries every demand within every limit, or say what clashes.
+
+        Minimises the utilisation above the cap. Raises InfeasibleError with a proof by link prices, SolverError when
+        the solver stops before it knows.
+        """
+        lower, upper = column_bounds(self.layout, problem, len(self.paths))
+        column = self.layout.utilization_column
+        cap = problem.utilization_cap * self.layout.mean_capacity
+        lower[column], upper[column] = (cap, np.inf) if np.isfinite(cap) else (0.0, np.inf)
+        upper[self.layout.elastic_column] = np.inf
+        self.session.set_column_bounds(lower, upper)
+        self.session.set_costs(feasibility_costs(self.layout, len(self.paths)))
+        solution = self._generate(problem, feasibility=True)
+        if solution.primal is None:
+            raise SolverError(
+                f"{problem.label}: stopped before a feasible plan was found ({solution.termination.limit})"
+            )
+        excess = solution.primal[column] / cap - 1.0 if np.isfinite(cap) else 0.0
+        elastic = solution.primal[self.layout.elastic_column] / self.layout.mean_capacity
+        if max(excess, elastic) > CAPACITY_SLACK_SHARE:
+            if solution.termination.reason is not Reason.OPTIMAL:
+                raise SolverError(f"{problem.label}: stopped before a feasible plan was found")
+            raise _infeasible(self.layout, problem, solution, 1.0 + max(excess, elastic))
+
+    def solve_stage(self, problem: StageProblem) -> StageOutcome:
+        """Solve one stage, holding the earlier ones."""
+        for index in problem.price_rows():
+            if index not in self.hold_rows:
+                self._add_hold(problem, index)
+        lower, upper = column_bounds(self.layout, problem, len(self.paths))
+        self.session.set_column_bounds(lower, upper)
+        costs, factor = stage_costs(self.layout, problem, self.paths)
+        self.session.set_costs(costs)
+        solution = self._generate(problem)
+        if solution.primal is None:
+            return StageOutcome(problem, None, None, None, solution.termination)
+        prices = None
+        if solution.row_dual is not None:
+            prices = prices_from_duals(self.layout, problem, solution.row_dual, factor, self.hold_rows)
+        value = self.value(problem, solution.primal)
+        return StageOutcome(problem, value, prices, solution.primal, solution.termination)
+
+    def _generate(self, problem: StageProblem, *, feasibility: bool = False) -> Solution:
+        """Solve, adding path columns until no admissible path could improve the objective."""
+        solution = self.session.solve()
+        if not self.generates:
+            return solution
+        for round_ in range(ROUND_LIMIT):
+            if solution.row_dual is None or solution.termination.reason is not Reason.OPTIMAL:
+                return solution
+            found = self._improving_paths(problem, solution.row_dual, feasibility=feasibility)
+            if not len(found):
+                return solution
+            self.tools.progress(f"{problem.label}: round {round_ + 1}, {len(found)} new paths")
+            self._add_paths(problem, found, feasibility=feasibility)
+            better = self.session.solve()
+            if better.primal is None:
+                # Stopped by a limit: what the last round found is still a plan.
+                return Solution(better.termination, _padded(solution.primal, len(found)), None, solution.objective)
+            solution = better
+        return Solution(Termination(Reason.FEASIBLE), solution.primal, solution.row_dual, solution.objective)
+
+    def _improving_paths(self, problem: StageProblem, row_dual: FloatArray, *, feasibility: bool) -> PathSet:
+        """Return paths whose column would have a negative reduced cost, at most one per commodity."""
+        layout = self.layout
+        factor = 1.0 if feasibility else stage_costs(layout, problem, self.paths)[1]
+        prices = prices_from_duals(layout, problem, row_dual, factor, self.hold_rows)
+        priced = _load_only(problem) if feasibility else problem
+        commodities = layout.commodities[layout.path_commodities]
+        latency = problem.instance.topology.latency_ms
+        weights = link_weights(priced, prices, commodities)
+        found = self.tools.oracle.cheapest(weights, commodities, tie_break=latency + latency.mean() * 1e-3)
+        worth = row_dual[layout.path_row[layout.path_commodities]] * factor
+        slack = PRICING_SLACK * max(1.0, factor) + 1e-9 * np.abs(worth)
+        better = commodities[(found.price < worth - slack) & np.isfinite(found.price)]
+        chosen = np.isin(found.paths.commodity, better)
+        return select_known(found.paths, chosen)
+
+    def _add_paths(self, problem: StageProblem, found: PathSet, *, feasibility: bool) -> None:
+        figures = []
+        for index, (row, _) in self.hold_rows.items():
+            held = problem.holds.get(index)
+            if held is not None and held.kind is not StageKind.ADMITTED:
+                figure, scale = scaled_figure(problem, held)
+                figures.append((row, figure / scale))
+        matrix = new_path_columns(self.layout, found, figures, self.session.program.n_rows)
+        costs = np.zeros(len(found))
+        if not feasibility:
+            costs = stage_costs(self.layout, problem, found)[0][self.layout.n_columns :]
+        self.session.add_columns(costs, np.zeros(len(found)), np.full(len(found), np.inf), matrix)
+        self.paths = appended(self.paths, found)
+        self.columns_generated += len(found)
+
+    def _add_hold(self, problem: StageProblem, index: int) -> None:
+        held = problem.holds[index]
+        terms, lower, upper = hold_row(self.layout, held, self.paths)
+        program = self.session.program
+        self.hold_rows[index] = (
+            program.n_rows,
+            1.0 if held.kind is StageKind.ADMITTED else scaled_figure(problem, held)[1],
+        )
+        self.session.add_rows(matrix_of(terms, 1, program.n_columns), np.array([lower]), np.array([upper]))
+
+    def value(self, problem: StageProblem, primal: FloatArray) -> float:
+        """Return a stage's value in true units. Columns of ``primal`` beyond the path columns are not looked at."""
+        layout = self.layout
+        if problem.kind is StageKind.MAX_UTILIZATION:
+            return float(primal[layout.utilization_column] / layout.mean_capacity)
+        if problem.kind is StageKind.CONCURRENT:
+            return float(primal[layout.scale_column])
+        costs, factor = stage_costs(layout, problem, self.paths)
+        return abs(float(costs @ primal[: len(costs)])) * factor * layout.unit_gbps
+
+    def admitted_gbps(self, outcome: StageOutcome) -> FloatArray:
+        """Return the admitted flow of every commodity of the instance at its peak volume, shape (K,)."""
+        assert outcome.primal is not None
+        layout, problem, primal = self.layout, outcome.problem, outcome.primal
+        n = len(layout.commodities)
+        admitted = np.zeros(layout.problem.instance.n_commodities)
+        peak = problem.most_gbps[layout.commodities]
+        if problem.kind is StageKind.CONCURRENT:
+            admitted[layout.commodities] = min(1.0, float(primal[layout.scale_column])) * peak
+        else:
+            admitted[layout.commodities] = np.clip(primal[:n] * layout.unit_gbps, 0.0, peak)
+        nearly = admitted[layout.commodities] > peak * (1 - 1e-12)
+        admitted[layout.commodities[nearly]] = peak[nearly]
+        return admitted
+
+
+def select_known(paths: PathSet, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> PathSet:
+    """Return the paths marked in ``chosen`` (P,)."""
+    return select_paths(paths, np.flatnonzero(chosen))
+
+
+def appended(first: PathSet, second: PathSet) -> PathSet:
+    """Return the paths of both sets in order, without sorting: the order of the program's columns."""
+    start = np.concatenate([first.start, first.start[-1] + second.start[1:]])
+    return PathSet(
+        start, np.concatenate([first.links, second.links]), np.concatenate([first.commodity, second.commodity])
+    )
+
+
+def _padded(primal: FloatArray | None, n_new: int) -> FloatArray | None:
+    return None if primal is None else np.concatenate([primal, np.zeros(n_new)])
+
+
+def _load_only(problem: StageProblem) -> StageProblem:
+    """Return the problem priced by link loads alone, as the search for a feasible start does."""
+    return replace(problem, kind=StageKind.MAX_UTILIZATION, holds={})
+
+
+def _infeasible(layout: Layout, problem: StageProblem, solution: Solution, factor: float) -> InfeasibleError:
+    """Name the links whose prices prove that the demands do not fit, and the relaxation that would help."""
+    instance, topology = problem.instance, problem.instance.topology
+    clashes = [f"all would fit with limits {factor:.4g} times as large, or with all demands times {1 / factor:.4g}"]
+    if solution.row_dual is not None:
+        n_rows = layout.n_matrices * layout.n_links * (1 + len(layout.limited_classes))
+        price = np.maximum(-solution.row_dual[:n_rows], 0.0).reshape(-1, layout.n_links)
+        share = (price * topology.capacity_gbps).sum(axis=0)
+        full = [link for link in np.argsort(-share, kind="stable")[:5] if share[link] > 1e-9 * share.sum()]
+        clashes += [
+            f"limit: link {topology.links[link].id} with {topology.capacity_gbps[link]:g} Gbit/s" for link in full
+        ]
+    largest = np.argsort(-problem.most_gbps, kind="stable")[:3]
+    clashes += [f"demand: {instance.describe(int(k))} with {problem.most_gbps[k]:g} Gbit/s" for k in largest]
+    message = f"the demands do not fit: carrying all of them takes {factor:.6g} times the allowed utilisation"
+    return InfeasibleError(message, clashes=tuple(clashes))
+
+
+def path_flows(program: StagedProgram, outcome: StageOutcome) -> tuple[PathSet, FloatArray]:
+    """Return all path flows of an outcome in Gbit/s: path columns as they are, link flows decomposed."""
+    assert outcome.primal is not None
+    layout = program.layout
+    flow = outcome.primal[layout.n_columns : layout.n_columns + len(program.paths)] * layout.unit_gbps
+    carried = outcome.primal[: len(layout.commodities)]
+    if outcome.problem.kind is StageKind.CONCURRENT:
+        volume = outcome.problem.most_gbps[layout.commodities] / layout.unit_gbps
+        carried = volume * outcome.primal[layout.scale_column]
+    # Paths generated after this outcome carry nothing in it.
+    parts = [program.paths]
+    flows = [np.concatenate([flow, np.zeros(len(program.paths) - len(flow))])]
+    for block in layout.link_flows:
+        paths, amounts = decompose(layout, block, outcome.primal, carried)
+        parts.append(paths)
+        flows.append(amounts)
+    order = np.argsort(np.concatenate([part.commodity for part in parts]), kind="stable")
+    return merged_paths(parts), np.concatenate(flows)[order]

@@ -1,0 +1,285 @@
+"""Bounds that hold over all admissible paths, from link prices alone (Lagrangian duality).
+
+Any prices of 0 or more prove a bound, whatever algorithm found them: relax the capacity rows and the rows that hold
+earlier stages, and what is left is one cheapest-path question per commodity. The optimiser calls this with the
+prices of its solver; the checker calls it again with the prices on file. ``models/README.md`` has the formulas.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vbte.instance import Instance
+from vbte.oracle import PathOracle, link_figure
+from vbte.plan import Certificate, Plan, Prices
+from vbte.policy import Admission, CapacityRule, Coupling, PathFigure, PlanningModel, Stage, StageKind
+from vbte.topology import BoolArray, FloatArray, Topology
+
+#: A stage as it is solved: the stage, the priority in its label, the priorities planned together with it.
+StageEntry = tuple[Stage, int | None, tuple[int, ...]]
+
+#: A hold this close to the whole volume, as a share, means that everything is admitted.
+FULL_SHARE = 1.0 - 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class StageProblem:
+    """What one stage optimises and what it must respect, in Gbit/s and objective units.
+
+    ``scope`` (K,) marks the commodities planned, ``background_gbps`` (T, n_links) what others already use. Admitted
+    flow of commodity k lies in ``[least_gbps[k], most_gbps[k]]`` at its peak volume. ``utilization_cap`` (inf: none)
+    limits every link. ``holds`` maps the index of an earlier certificate to it.
+    """
+
+    instance: Instance
+    kind: StageKind
+    figure: PathFigure
+    priority: int | None
+    scope: BoolArray
+    background_gbps: FloatArray
+    least_gbps: FloatArray
+    most_gbps: FloatArray
+    utilization_cap: float
+    holds: dict[int, Certificate] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Name of the stage in reports: kind, and the priority it speaks of."""
+        return str(self.kind) if self.priority is None else f"{self.kind}[{self.priority}]"
+
+    def price_rows(self) -> dict[int, Certificate]:
+        """Return the holds that are rows with a price of their own: the others became bounds on flow or load."""
+        return {i: held for i, held in self.holds.items() if not _is_bound(self, held)}
+
+    def admitted_weight(self, priority: int | None) -> FloatArray:
+        """Return what a unit of peak flow adds to the admitted volume of a priority, shape (K,)."""
+        of_priority = self.instance.priority == priority if priority is not None else np.ones_like(self.scope)
+        return np.where(of_priority & self.scope, self.instance.weight * self.mean_ratio, 0.0)
+
+    @property
+    def mean_ratio(self) -> FloatArray:
+        """Mean over the matrices of volume to peak volume, shape (K,); 1 with one matrix."""
+        return np.asarray(self.instance.load_ratio.mean(axis=0))
+
+
+def stage_figure(topology: Topology, kind: StageKind, figure: PathFigure) -> FloatArray:
+    """Return what a unit of flow adds to the objective on each link, shape (n_links,): 0 unless latency or cost."""
+    if kind is StageKind.LATENCY:
+        return link_figure(topology, figure)
+    return topology.cost_per_gbps if kind is StageKind.COST else np.zeros(len(topology.links))
+
+
+def stage_sequence(instance: Instance) -> list[StageEntry]:
+    """Return the stages in the order they are solved: (stage, its priority label, priorities planned with it).
+
+    ``admitted`` is solved once per class priority. ``coupling: sequential`` runs all stages for one priority, then the
+    next; ``joint`` plans all classes together.
+    """
+    model, priorities = instance.model, instance.priorities
+    if model.coupling is Coupling.SEQUENTIAL:
+        return [(stage, priority, (priority,)) for priority in priorities for stage in model.stages]
+    return [
+        (stage, priority, priorities)
+        for stage in model.stages
+        for priority in (priorities if stage.kind is StageKind.ADMITTED else (None,))
+    ]
+
+
+def stage_problem(
+    instance: Instance,
+    entry: StageEntry,
+    earlier: tuple[Certificate, ...],
+    class_load_gbps: FloatArray,
+) -> StageProblem:
+    """Return the problem that a stage solves, given the certificates of the stages before it.
+
+    ``class_load_gbps`` (T, n_classes, n_links) is read for the classes already planned (sequential coupling only).
+    """
+    stage, priority, planned = entry
+    model = instance.model
+    scope = np.isin(instance.priority, planned)
+    before = [rules.policy.priority < min(planned) for rules in instance.rules]
+    most = np.where(scope, instance.peak_gbps, 0.0)
+    least = most.copy() if model.admission is Admission.ALL else np.zeros_like(most)
+    problem = StageProblem(
+        instance=instance,
+        kind=stage.kind,
+        figure=stage.figure,
+        priority=priority,
+        scope=scope,
+        background_gbps=np.asarray(class_load_gbps[:, before].sum(axis=1)),
+        least_gbps=least,
+        most_gbps=most,
+        utilization_cap=_capacity_cap(model),
+    )
+    for index, held in enumerate(earlier):
+        if model.coupling is Coupling.JOINT or held.priority == priority:
+            problem = _with_hold(problem, index, held)
+    return problem
+
+
+def _capacity_cap(model: PlanningModel) -> float:
+    return model.utilization_limit if model.capacity is CapacityRule.HARD else np.inf
+
+
+def _with_hold(problem: StageProblem, index: int, held: Certificate) -> StageProblem:
+    """Return the problem with one earlier stage held at its level."""
+    problem = replace(problem, holds={**problem.holds, index: held})
+    if held.kind is StageKind.MAX_UTILIZATION:
+        return replace(problem, utilization_cap=min(problem.utilization_cap, held.held_at))
+    if held.kind is StageKind.CONCURRENT:
+        least = np.maximum(problem.least_gbps, min(1.0, held.held_at) * problem.most_gbps)
+        # A scale above 1 is headroom for growth: the load at scale 1 has to leave it free.
+        return replace(problem, least_gbps=least, utilization_cap=problem.utilization_cap / max(1.0, held.held_at))
+    if held.kind is StageKind.ADMITTED and _is_bound(problem, held):
+        mine = problem.instance.priority == held.priority
+        return replace(problem, least_gbps=np.where(mine & problem.scope, problem.most_gbps, problem.least_gbps))
+    return problem
+
+
+def _is_bound(problem: StageProblem, held: Certificate) -> bool:
+    """True when a hold is expressed by bounds on flows or loads and needs no row."""
+    if held.kind is StageKind.ADMITTED:
+        whole = float(problem.admitted_weight(held.priority) @ problem.most_gbps)
+        return held.held_at >= FULL_SHARE * whole
+    return held.kind in (StageKind.MAX_UTILIZATION, StageKind.CONCURRENT)
+
+
+def lagrangian_bound(problem: StageProblem, prices: Prices, oracle: PathOracle) -> float | None:
+    """Return the bound that ``prices`` prove on the stage's objective, None when they prove nothing.
+
+    It is a lower bound for ``max_utilization``, ``latency`` and ``cost``, an upper bound for ``admitted`` and
+    ``concurrent``. Negative prices are read as 0.
+    """
+    prices = _clipped(prices)
+    instance = problem.instance
+    commodities = np.flatnonzero(problem.scope)
+    price = np.full(instance.n_commodities, np.inf)
+    price[commodities] = oracle.cheapest(link_weights(problem, prices, commodities), commodities).price
+    gain = np.zeros(instance.n_commodities)
+    rhs = 0.0
+    for index, held in problem.price_rows().items():
+        multiplier = prices.held.get(index, 0.0)
+        if held.kind is StageKind.ADMITTED:
+            gain += multiplier * problem.admitted_weight(held.priority)
+            rhs += multiplier * held.held_at
+        else:
+            rhs -= multiplier * held.held_at
+    capacity = instance.topology.capacity_gbps
+    priced_capacity = float((prices.capacity * capacity).sum())
+    rhs += float((prices.capacity * problem.background_gbps).sum())
+    for position, limit_prices in prices.class_limit.items():
+        limit = instance.rules[position].policy.utilization_limit
+        rhs -= float((limit_prices * capacity).sum()) * (1.0 if limit is None else limit)
+    if problem.kind is StageKind.CONCURRENT:
+        return _concurrent_bound(problem, price, priced_capacity, rhs)
+    if problem.kind is StageKind.ADMITTED:
+        gain += problem.admitted_weight(problem.priority)
+    reduced = price[commodities] - gain[commodities]
+    least, most = problem.least_gbps[commodities], problem.most_gbps[commodities]
+    # A commodity that need not be carried and has no path adds nothing; inf * 0 must not become nan.
+    flow = np.where(reduced < 0, most, least)
+    total = float(np.where(flow > 0, reduced * flow, 0.0).sum()) + rhs
+    if problem.kind is StageKind.MAX_UTILIZATION:
+        return total / priced_capacity if priced_capacity > 0 and np.isfinite(total) else None
+    if priced_capacity > 0:
+        total -= problem.utilization_cap * priced_capacity
+    if not np.isfinite(total):
+        return None
+    return -total if problem.kind is StageKind.ADMITTED else total
+
+
+def _concurrent_bound(problem: StageProblem, price: FloatArray, priced_capacity: float, rhs: float) -> float | None:
+    """Every unit of the common scale costs at least sum d_k dist(k); the priced capacity is all there is to spend."""
+    cost_of_scale = float((problem.most_gbps[problem.scope] * price[problem.scope]).sum())
+    if not cost_of_scale > 0 or not np.isfinite(cost_of_scale):
+        return None
+    return (problem.utilization_cap * priced_capacity - rhs) / cost_of_scale
+
+
+def link_weights(problem: StageProblem, prices: Prices, commodities: NDArray[np.intp]) -> FloatArray:
+    """Return what a unit of peak flow pays on each link.
+
+    Shape (n_classes, n_links), or (len(commodities), n_links) when the instance has several matrices.
+    """
+    instance, topology = problem.instance, problem.instance.topology
+    figure = stage_figure(topology, problem.kind, problem.figure)
+    for index, held in problem.price_rows().items():
+        if held.kind in (StageKind.LATENCY, StageKind.COST):
+            figure = figure + prices.held.get(index, 0.0) * stage_figure(topology, held.kind, held.figure)
+    per_class = np.stack(
+        [prices.capacity + prices.class_limit.get(c, 0.0) for c in range(len(instance.rules))]
+    )  # (n_classes, T, n_links)
+    if instance.n_matrices == 1:
+        return np.asarray(per_class[:, 0] + figure)
+    ratio = instance.load_ratio[:, commodities]
+    of_class = per_class[instance.class_index[commodities]]
+    weights = np.einsum("tk,kte->ke", ratio, of_class)
+    return np.asarray(weights + problem.mean_ratio[commodities, None] * figure)
+
+
+def _clipped(prices: Prices) -> Prices:
+    return Prices(
+        capacity=np.maximum(prices.capacity, 0.0),
+        class_limit={c: np.maximum(p, 0.0) for c, p in prices.class_limit.items()},
+        held={i: max(p, 0.0) for i, p in prices.held.items()},
+    )
+
+
+def stage_value(problem: StageProblem, plan: Plan) -> float:
+    """Return what a plan reaches in a stage: admitted Gbit/s (weighted), MLU, scale, Gbit/s * ms, or cost.
+
+    Values are means over the matrices for volumes, latency and cost, the worst case for utilisation and scale.
+    """
+    scope = problem.scope
+    flow = plan.admitted_share * plan.instance.peak_gbps
+    if problem.kind is StageKind.ADMITTED:
+        return float(problem.admitted_weight(problem.priority) @ flow)
+    if problem.kind is StageKind.CONCURRENT:
+        return concurrent_scale(problem, plan)
+    mine = scope[plan.paths.commodity]
+    if problem.kind is StageKind.MAX_UTILIZATION:
+        return _utilization_up_to(problem, plan)
+    figure = stage_figure(plan.instance.topology, problem.kind, problem.figure)
+    per_unit = plan.paths.sums(figure) * problem.mean_ratio[plan.paths.commodity]
+    return float((per_unit * plan.flow_gbps)[mine].sum())
+
+
+def _loads_up_to(problem: StageProblem, plan: Plan) -> FloatArray:
+    """Return the load of the stage's own commodities and those planned before them, (T, n_links)."""
+    instance = plan.instance
+    planned = {int(p) for p in instance.priority[problem.scope]}
+    latest = max(planned, default=0)
+    counted = [rules.policy.priority <= latest for rules in instance.rules]
+    return np.asarray(plan.class_link_load_gbps[:, counted].sum(axis=1))
+
+
+def _utilization_up_to(problem: StageProblem, plan: Plan) -> float:
+    load, capacity = _loads_up_to(problem, plan), plan.instance.topology.capacity_gbps
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.where(load > 0, load / capacity, 0.0).max(initial=0.0))
+
+
+def concurrent_scale(problem: StageProblem, plan: Plan) -> float:
+    """Return the scale at which every demand of the stage is carried at once by the plan's splits.
+
+    Below 1 it is the least admitted share; when all is admitted the plan can grow until its fullest link is full.
+    """
+    share = float(plan.admitted_share[problem.scope].min(initial=1.0))
+    if share < FULL_SHARE:
+        return share
+    load = _loads_up_to(problem, plan) - problem.background_gbps
+    room = problem.instance.model.utilization_limit * plan.instance.topology.capacity_gbps - problem.background_gbps
+    with np.errstate(divide="ignore", invalid="ignore"):
+        growth = np.where(load > 1e-12, room / load, np.inf)
+    for position, rules in enumerate(plan.instance.rules):
+        limit = rules.policy.utilization_limit
+        if limit is not None:
+            of_class = plan.class_link_load_gbps[:, position]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratio = np.where(of_class > 1e-12, limit * plan.instance.topology.capacity_gbps / of_class, np.inf)
+            growth = np.minimum(growth, ratio)
+    return max(share, float(growth.min(initial=np.inf)))

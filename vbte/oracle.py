@@ -1,0 +1,215 @@
+"""Cheapest admissible paths for all commodities under link prices: the question every bound and every column asks."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vbte.errors import InputError, InputWarning
+from vbte.instance import ClassRules, Instance, without_commodities
+from vbte.paths.constrained import ConstrainedSearch, PathBounds
+from vbte.paths.graph import LinkGraph, link_graph
+from vbte.plan import PathSet
+from vbte.policy import PathFigure
+from vbte.tolerance import PATH_BOUND_SLACK_SHARE
+from vbte.topology import FloatArray, Topology
+
+
+def link_figure(topology: Topology, figure: PathFigure) -> FloatArray:
+    """Return latency in ms, IGP metric or 1 per link, shape (n_links,)."""
+    if figure is PathFigure.HOPS:
+        return np.ones(len(topology.links))
+    return topology.latency_ms if figure is PathFigure.LATENCY else topology.metric
+
+
+@dataclass(frozen=True, eq=False)
+class Cheapest:
+    """``price`` (K,) bounds from below the price of any admissible path of each commodity asked for; inf: none.
+
+    ``paths`` holds one path that has that price for each commodity where the search was not cut short.
+    """
+
+    price: FloatArray
+    paths: PathSet
+
+
+@dataclass(frozen=True, eq=False)
+class PathOracle:
+    """Shortest-path machinery of one instance, built once: a graph per class."""
+
+    instance: Instance
+
+    @cached_property
+    def graphs(self) -> tuple[LinkGraph, ...]:
+        """The graph each class may use."""
+        topology = self.instance.topology
+        return tuple(link_graph(topology, rules.link_allowed, rules.transit) for rules in self.instance.rules)
+
+    def cheapest(
+        self, weight: FloatArray, commodities: NDArray[np.intp], *, tie_break: FloatArray | None = None
+    ) -> Cheapest:
+        """Return the cheapest admissible path of each of ``commodities`` (positions).
+
+        ``weight`` (n_classes, n_links) prices links per class, or (len(commodities), n_links) per commodity when the
+        instance has several matrices. ``tie_break`` (n_links,) prefers among equal prices; prices stay exact.
+        """
+        per_class = self.instance.n_matrices == 1
+        parts: list[tuple[NDArray[np.intp], FloatArray, PathSet]] = []
+        class_index = self.instance.class_index[commodities]
+        for position, rules in enumerate(self.instance.rules):
+            mine = np.flatnonzero(class_index == position)
+            if not len(mine):
+                continue
+            if per_class:
+                parts.append((mine, *self._of_class(position, rules, weight[position], commodities[mine], tie_break)))
+                continue
+            for one in mine:
+                found = self._of_class(position, rules, weight[one], commodities[one : one + 1], tie_break)
+                parts.append((np.array([one]), *found))
+        return _assembled(parts, commodities)
+
+    def _of_class(
+        self,
+        position: int,
+        rules: ClassRules,
+        weight: FloatArray,
+        commodities: NDArray[np.intp],
+        tie_break: FloatArray | None,
+    ) -> tuple[FloatArray, PathSet]:
+        """Return price and path of commodities of one class under one weight."""
+        instance, graph = self.instance, self.graphs[position]
+        source, destination = instance.source[commodities], instance.destination[commodities]
+        sources, row = np.unique(source, return_inverse=True)
+        steered = weight if tie_break is None else _nudged(weight, tie_break)
+        tree = graph.shortest(steered, sources.astype(np.int32))
+        start, links = tree.paths(row.astype(np.int32), destination)
+        paths = PathSet(start, links, commodities.astype(np.int32))
+        if tie_break is None:
+            price = tree.distance[row, destination]
+        else:
+            price = np.where(np.diff(start) > 0, paths.sums(weight), np.inf)
+        if not rules.depends_on_path:
+            return price, paths
+        return self._constrained(rules, graph, weight, price, paths)
+
+    def _constrained(
+        self, rules: ClassRules, graph: LinkGraph, weight: FloatArray, price: FloatArray, paths: PathSet
+    ) -> tuple[FloatArray, PathSet]:
+        """Replace the paths that break the class's bounds; most cheapest paths keep them."""
+        topology = self.instance.topology
+        broken = np.flatnonzero(~keeps_bounds(rules, topology, paths) & np.isfinite(price))
+        if not len(broken):
+            return price, paths
+        search = ConstrainedSearch(graph, weight, topology.latency_ms)
+        bounds = path_bounds(rules)
+        rows = [paths[i] for i in range(len(paths))]
+        price = price.copy()
+        for i in broken:
+            commodity = paths.commodity[i]
+            found = search.cheapest(
+                int(self.instance.source[commodity]), int(self.instance.destination[commodity]), bounds
+            )
+            price[i] = found.lower_bound
+            rows[i] = np.array(found.links or (), dtype=np.int32)
+        return price, _path_set(rows, paths.commodity)
+
+
+def routable(instance: Instance) -> tuple[PathOracle, PathSet]:
+    """Return an oracle and a first path for every commodity, by least latency.
+
+    Commodities that no admissible path serves are an InputError, or dropped with an InputWarning, as the model says.
+    """
+    oracle = PathOracle(instance)
+    every = np.arange(instance.n_commodities)
+    latency = instance.topology.latency_ms
+    weight = np.tile(latency + max(float(latency.mean()), 1.0) * 1e-3, (len(instance.rules), 1))
+    first = oracle.cheapest(weight if instance.n_matrices == 1 else weight[instance.class_index], every)
+    served = np.zeros(instance.n_commodities, dtype=np.bool_)
+    served[first.paths.commodity] = True
+    if served.all():
+        return oracle, first.paths
+    lost = np.flatnonzero(~served)
+    unrestricted = link_graph(instance.topology).shortest(np.ones(len(instance.topology.links))).distance
+    joined = np.isfinite(unrestricted[instance.source[lost[0]], instance.destination[lost[0]]])
+    fault = (
+        f"{instance.describe(int(lost[0]))}: "
+        + ("no path satisfies the class's policy" if joined else "no path joins the two nodes")
+        + (f" (and {len(lost) - 1} more such demands)" if len(lost) > 1 else "")
+    )
+    if instance.model.unroutable == "reject":
+        raise InputError(
+            fault,
+            place=instance.place(int(lost[0])),
+            remedy="mend the topology, the policy or the demand, or say `unroutable: drop` in the model",
+        )
+    warnings.warn(f"{fault}: dropped, {instance.peak_gbps[lost].sum():g} Gbit/s", InputWarning, stacklevel=2)
+    return routable(without_commodities(instance, lost))
+
+
+def path_bounds(rules: ClassRules) -> PathBounds:
+    """Return a class's bounds on whole paths."""
+    policy = rules.policy
+    return PathBounds(
+        latency_ms=np.inf if policy.latency_bound_ms is None else policy.latency_bound_ms,
+        hops=np.inf if policy.hop_bound is None else policy.hop_bound,
+        nodes=frozenset(rules.must_nodes),
+        links=frozenset(rules.must_links),
+    )
+
+
+def keeps_bounds(rules: ClassRules, topology: Topology, paths: PathSet) -> NDArray[np.bool_]:
+    """Return which paths keep the class's latency and hop bounds and pass all it requires, shape (P,)."""
+    bounds = path_bounds(rules)
+    keeps = paths.sums(topology.latency_ms) <= bounds.latency_ms * (1 + PATH_BOUND_SLACK_SHARE)
+    keeps &= paths.hops <= bounds.hops
+    owner = np.repeat(np.arange(len(paths)), paths.hops)
+    for link in bounds.links:
+        keeps &= np.bincount(owner[paths.links == link], minlength=len(paths)) > 0
+    for node in bounds.nodes:
+        touches = (topology.head[paths.links] == node) | (topology.tail[paths.links] == node)
+        keeps &= np.bincount(owner[touches], minlength=len(paths)) > 0
+    return np.asarray(keeps)
+
+
+def _nudged(weight: FloatArray, tie_break: FloatArray) -> FloatArray:
+    """Return weights that order paths by price first, and by ``tie_break`` among prices equal to about 1e-9."""
+    scale = weight.max(initial=0.0)
+    largest = tie_break.sum()
+    return weight + tie_break * (1e-9 * (scale if scale > 0 else 1.0) / (largest if largest > 0 else 1.0))
+
+
+def _path_set(rows: list[NDArray[np.int32]], commodity: NDArray[np.int32]) -> PathSet:
+    start = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+    links = np.concatenate(rows).astype(np.int32) if rows else np.empty(0, dtype=np.int32)
+    return PathSet(start, links, commodity)
+
+
+def _assembled(parts: list[tuple[NDArray[np.intp], FloatArray, PathSet]], commodities: NDArray[np.intp]) -> Cheapest:
+    """Put the answers of all classes back in the order asked; drop commodities without a path from the path set."""
+    price = np.full(len(commodities), np.inf)
+    for mine, part_price, _ in parts:
+        price[mine] = part_price
+    return Cheapest(price, merged_paths([part for _, _, part in parts]))
+
+
+def merged_paths(parts: list[PathSet]) -> PathSet:
+    """Return all non-empty paths of several sets as one, sorted by commodity."""
+    hops = np.concatenate([part.hops for part in parts]) if parts else np.empty(0, dtype=np.int64)
+    commodity = np.concatenate([part.commodity for part in parts]) if parts else np.empty(0, dtype=np.int32)
+    links = np.concatenate([part.links for part in parts]) if parts else np.empty(0, dtype=np.int32)
+    start = np.concatenate([[0], np.cumsum(hops)]).astype(np.int64)
+    return select_paths(PathSet(start, links, commodity), np.flatnonzero(hops > 0), by_commodity=True)
+
+
+def select_paths(paths: PathSet, chosen: NDArray[np.intp], *, by_commodity: bool = False) -> PathSet:
+    """Return the chosen paths, optionally in order of commodity (stable)."""
+    if by_commodity:
+        chosen = chosen[np.argsort(paths.commodity[chosen], kind="stable")]
+    hops = paths.hops[chosen]
+    start = np.concatenate([[0], np.cumsum(hops)]).astype(np.int64)
+    within = np.arange(start[-1]) - np.repeat(start[:-1], hops)
+    return PathSet(start, paths.links[np.repeat(paths.start[:-1][chosen], hops) + within], paths.commodity[chosen])

@@ -1,0 +1,180 @@
+"""HiGHS through highspy: whole programs as arrays, warm starts, interrupts.
+
+The only file that imports highspy. Errors come back from HiGHS as return codes, so every call is checked.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import highspy
+import numpy as np
+from scipy.sparse import csc_array, csr_array
+
+from vbte.errors import SolverError
+from vbte.plan import Limit, Reason, Termination
+from vbte.solve.profile import Algorithm, SolverProfile
+from vbte.solve.program import LinearProgram, Solution
+from vbte.solve.session import Deadline, Session, integer_columns
+from vbte.topology import FloatArray
+
+_STATUS = {
+    highspy.HighsModelStatus.kOptimal: Termination(Reason.OPTIMAL),
+    highspy.HighsModelStatus.kModelEmpty: Termination(Reason.OPTIMAL),
+    highspy.HighsModelStatus.kInfeasible: Termination(Reason.INFEASIBLE),
+    highspy.HighsModelStatus.kUnbounded: Termination(Reason.UNBOUNDED),
+    highspy.HighsModelStatus.kUnboundedOrInfeasible: Termination(Reason.INFEASIBLE),
+}
+_LIMIT = {
+    highspy.HighsModelStatus.kTimeLimit: Limit.TIME,
+    highspy.HighsModelStatus.kIterationLimit: Limit.ITERATIONS,
+    highspy.HighsModelStatus.kSolutionLimit: Limit.ITERATIONS,
+    highspy.HighsModelStatus.kMemoryLimit: Limit.MEMORY,
+    highspy.HighsModelStatus.kInterrupt: Limit.INTERRUPT,
+}
+_PRIMAL_SIMPLEX = 4
+
+
+class HighsSession(Session):
+    """One HiGHS object and its program."""
+
+    def __init__(self, program: LinearProgram, profile: SolverProfile, deadline: Deadline) -> None:
+        super().__init__(program)
+        self._profile = profile
+        self._deadline = deadline
+        self._changed_only_costs = False
+        self._solved = False
+        self._highs = highspy.Highs()
+        self._highs.HandleUserInterrupt = True
+        for name, value in _options(profile).items():
+            _checked(self._highs.setOptionValue(name, value), f"option {name}={value!r}")
+        _checked(self._highs.passModel(_model(program)), "the program")
+
+    def solve(self) -> Solution:
+        """Solve; after the first solve primal simplex goes on from the basis, which stays primal feasible."""
+        remaining = self._deadline.remaining_s
+        if remaining <= 0:
+            limit = Limit.INTERRUPT if self._deadline.interrupted else Limit.TIME
+            return Solution(Termination(Reason.ERROR, limit))
+        if np.isfinite(remaining):
+            # HiGHS counts the time of all runs of one object.
+            self._highs.setOptionValue("time_limit", self._highs.getRunTime() + remaining)
+        if self._solved and self._profile.algorithm in (Algorithm.CHOOSE, Algorithm.SIMPLEX):
+            self._highs.setOptionValue("simplex_strategy", _PRIMAL_SIMPLEX)
+        status = self._run()
+        self._solved = True
+        return self._solution(status)
+
+    def set_costs(self, cost: FloatArray) -> None:
+        """Replace the objective, shape (n_columns,)."""
+        super().set_costs(cost)
+        index = np.arange(len(cost), dtype=np.int32)
+        _checked(self._highs.changeColsCost(len(cost), index, cost), "new costs")
+
+    def set_column_bounds(self, lower: FloatArray, upper: FloatArray) -> None:
+        """Replace all column bounds, shape (n_columns,) each."""
+        changed = np.flatnonzero((lower != self.program.lower) | (upper != self.program.upper)).astype(np.int32)
+        super().set_column_bounds(lower, upper)
+        if len(changed):
+            status = self._highs.changeColsBounds(len(changed), changed, lower[changed], upper[changed])
+            _checked(status, "new column bounds")
+
+    def set_row_bounds(self, lower: FloatArray, upper: FloatArray) -> None:
+        """Replace all row bounds, shape (n_rows,) each."""
+        old = self.program
+        changed = np.flatnonzero((lower != old.row_lower) | (upper != old.row_upper)).astype(np.int32)
+        super().set_row_bounds(lower, upper)
+        if len(changed):
+            status = self._highs.changeRowsBounds(len(changed), changed, lower[changed], upper[changed])
+            _checked(status, "new row bounds")
+
+    def add_columns(
+        self, cost: FloatArray, lower: FloatArray, upper: FloatArray, matrix: csc_array[np.float64]
+    ) -> None:
+        """Append columns; ``matrix`` is (n_rows, n_new)."""
+        super().add_columns(cost, lower, upper, matrix)
+        start, index = matrix.indptr[:-1].astype(np.int32), matrix.indices.astype(np.int32)
+        status = self._highs.addCols(len(cost), cost, lower, upper, matrix.nnz, start, index, matrix.data)
+        _checked(status, "new columns")
+
+    def add_rows(self, matrix: csc_array[np.float64], lower: FloatArray, upper: FloatArray) -> None:
+        """Append rows; ``matrix`` is (n_new, n_columns)."""
+        super().add_rows(matrix, lower, upper)
+        rows = csr_array(matrix)
+        start, index = rows.indptr[:-1].astype(np.int32), rows.indices.astype(np.int32)
+        _checked(self._highs.addRows(len(lower), lower, upper, rows.nnz, start, index, rows.data), "new rows")
+
+    def _run(self) -> Any:
+        """Run in a thread of its own, so that Ctrl-C reaches Python and stops HiGHS in good order."""
+        outcome: list[Any] = []
+        worker = threading.Thread(target=lambda: outcome.append(self._highs.run()), daemon=True)
+        worker.start()
+        while worker.is_alive():
+            try:
+                worker.join()
+            except KeyboardInterrupt:
+                self._deadline.interrupted = True
+                self._highs.cancelSolve()
+        if not outcome or outcome[0] == highspy.HighsStatus.kError:
+            return None
+        return self._highs.getModelStatus()
+
+    def _solution(self, status: Any) -> Solution:
+        info = self._highs.getInfo()
+        iterations = int(max(info.simplex_iteration_count, 0) + max(info.ipm_iteration_count, 0))
+        if status is None:
+            return Solution(Termination(Reason.ERROR), iterations=iterations)
+        is_mip = bool(integer_columns(self.program).any())
+        termination = _STATUS.get(status)
+        has_primal = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+        if termination is None:
+            reason = Reason.FEASIBLE if has_primal else Reason.ERROR
+            termination = Termination(reason, _LIMIT.get(status, Limit.NONE))
+        solution = self._highs.getSolution()
+        # Each field is a Python list built at every access: read each once.
+        primal = np.array(solution.col_value) if has_primal else None
+        dual = np.array(solution.row_dual) if solution.dual_valid and not is_mip else None
+        objective = float(info.objective_function_value) if has_primal else None
+        bound = float(info.mip_dual_bound) if is_mip else (objective if termination.reason is Reason.OPTIMAL else None)
+        return Solution(termination, primal, dual, objective, bound, iterations)
+
+
+def _options(profile: SolverProfile) -> dict[str, Any]:
+    """Return HiGHS option values for a profile. One thread and a fixed seed: same input, same bytes."""
+    options: dict[str, Any] = {
+        "output_flag": False,
+        "threads": profile.threads,
+        "parallel": "off",
+        "random_seed": 0,
+        "solver": str(profile.algorithm),
+        "primal_feasibility_tolerance": profile.feasibility_tolerance,
+        "dual_feasibility_tolerance": profile.feasibility_tolerance,
+        "mip_rel_gap": profile.mip_gap,
+    }
+    if profile.iteration_limit is not None:
+        options["simplex_iteration_limit"] = profile.iteration_limit
+        options["ipm_iteration_limit"] = profile.iteration_limit
+        options["mip_max_nodes"] = profile.iteration_limit
+    return options | profile.options
+
+
+def _model(program: LinearProgram) -> Any:
+    """Return the program as a HighsLp, column-wise."""
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = program.n_columns, program.n_rows
+    lp.col_cost_, lp.col_lower_, lp.col_upper_ = program.cost, program.lower, program.upper
+    lp.row_lower_, lp.row_upper_ = program.row_lower, program.row_upper
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    lp.a_matrix_.start_ = program.matrix.indptr
+    lp.a_matrix_.index_ = program.matrix.indices
+    lp.a_matrix_.value_ = program.matrix.data
+    if program.integer is not None and program.integer.any():
+        kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
+        lp.integrality_ = [kinds[int(flag)] for flag in program.integer]
+    return lp
+
+
+def _checked(status: Any, what: str) -> None:
+    if status == highspy.HighsStatus.kError:
+        raise SolverError(f"HiGHS refused {what}")

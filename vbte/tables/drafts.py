@@ -1,0 +1,189 @@
+"""Device documents in the making, and the sections that both realisations share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vbte.policy import DeviceProfile, PlanningModel
+from vbte.tables.labels import link_group_id, spelt
+from vbte.tables.quantise import Weights
+from vbte.tables.schema import (
+    LOCAL,
+    SCHEMA,
+    CannotRealise,
+    DeviceTable,
+    Drain,
+    Limits,
+    LocalSid,
+    NextHop,
+    NextHopGroup,
+    RealisationName,
+    Route,
+    Steering,
+)
+from vbte.topology import Link, Topology
+
+#: Decimals of shares in the tables: enough to lose nothing, few enough to hide summation order.
+SHARE_DECIMALS = 9
+
+
+@dataclass(eq=False)
+class DeviceDraft:
+    """What has been collected for one device so far; ids are keys so that nothing is written twice."""
+
+    device: str
+    next_hops: dict[str, NextHop] = field(default_factory=dict)
+    groups: dict[str, NextHopGroup] = field(default_factory=dict)
+    routes: list[Route] = field(default_factory=list)
+    local_sids: list[LocalSid] = field(default_factory=list)
+    cannot_realise: list[CannotRealise] = field(default_factory=list)
+
+    def use_links(self, links: Sequence[Link]) -> str:
+        """Return the id of the group that splits evenly over links sorted by id, adding it where it is new."""
+        name = link_group_id([link.id for link in links])
+        if name not in self.groups:
+            share = round(1.0 / len(links), SHARE_DECIMALS)
+            self.groups[name] = {
+                "id": name,
+                "members": [
+                    {"next_hop": self.use_link(link), "weight": 1, "planned_share": share} for link in links
+                ],
+                "backup": None,
+                "quantisation_error": 0.0,
+            }
+        return name
+
+    def use_link(self, link: Link) -> str:
+        """Return the id of the next hop that leaves by a link, adding it where it is new."""
+        name = f"link:{spelt(link.id)}"
+        if name not in self.next_hops:
+            self.next_hops[name] = {
+                "id": name,
+                "kind": "link",
+                "node": link.target,
+                "interface": link.interface,
+                "gateway": link.gateway,
+                "labels": [],
+                "segments": [],
+                "links": [link.id],
+                "latency_us": round(link.latency_ms * 1000),
+            }
+        return name
+
+    def use_local(self) -> str:
+        """Return the id of the group that delivers here, adding it where it is new."""
+        if LOCAL not in self.groups:
+            self.next_hops[LOCAL] = {
+                "id": LOCAL,
+                "kind": "local",
+                "node": self.device,
+                "interface": None,
+                "gateway": None,
+                "labels": [],
+                "segments": [],
+                "links": [],
+                "latency_us": 0,
+            }
+            self.groups[LOCAL] = {
+                "id": LOCAL,
+                "members": [{"next_hop": LOCAL, "weight": 1, "planned_share": 1.0}],
+                "backup": None,
+                "quantisation_error": 0.0,
+            }
+        return LOCAL
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceLimits:
+    """What each device can hold, shape (n_nodes,) each."""
+
+    max_weight: Weights
+    max_group_members: Weights
+    max_segments: Weights
+
+
+def device_limits(topology: Topology, model: PlanningModel) -> DeviceLimits:
+    """Return the limits of every node: of its device profile where the model has it, else of ``model.tables``."""
+    profiles: list[DeviceProfile] = [
+        model.device_profiles.get(node.device_profile or "", model.tables) for node in topology.nodes
+    ]
+
+    def column(name: str) -> Weights:
+        return np.array([getattr(profile, name) for profile in profiles], dtype=np.int64)
+
+    return DeviceLimits(column("max_weight"), column("max_group_members"), column("max_segments"))
+
+
+def documents(
+    drafts: Iterable[DeviceDraft], topology: Topology, model: PlanningModel, realisation: RealisationName
+) -> dict[str, DeviceTable]:
+    """Return the finished documents by device, everything sorted."""
+    limits, steering, drained = device_limits(topology, model), steering_section(model), _drained_links(topology)
+    finished: dict[str, DeviceTable] = {}
+    for draft in sorted(drafts, key=lambda draft: draft.device):
+        position = topology.node_index[draft.device]
+        held: Limits = {
+            "max_weight": int(limits.max_weight[position]),
+            "max_group_members": int(limits.max_group_members[position]),
+            "max_segments": int(limits.max_segments[position]),
+        }
+        finished[draft.device] = {
+            "schema": SCHEMA,
+            "document": "device",
+            "device": draft.device,
+            "realisation": realisation,
+            "limits": held,
+            "next_hops": [draft.next_hops[name] for name in sorted(draft.next_hops)],
+            "next_hop_groups": [draft.groups[name] for name in sorted(draft.groups)],
+            "routes": sorted(draft.routes, key=_route_order),
+            "steering": steering,
+            "local_sids": sorted(draft.local_sids, key=lambda sid: sid["id"]),
+            "drains": _drains(topology, draft.device, drained),
+            "cannot_realise": sorted(draft.cannot_realise, key=_concern_order),
+        }
+    return finished
+
+
+def _route_order(route: Route) -> tuple[str, str, int, str]:
+    label = route["label"]
+    return route["network_instance"], route["table"], -1 if label is None else label, route["egress"]
+
+
+def _concern_order(entry: CannotRealise) -> tuple[str, str, str, str, list[str]]:
+    concern = entry["object"]
+    return concern["egress"], concern["class"], concern["tenant"], entry["reason"], concern["links"]
+
+
+def steering_section(model: PlanningModel) -> list[Steering]:
+    """Return the classes' match rules in the order in which they are tried, the fallback last."""
+    section: list[Steering] = []
+    for traffic_class in model.classes:
+        for position, rule in enumerate(traffic_class.match, start=1):
+            stated = {name: sorted(getattr(rule, name)) for name in type(rule).model_fields if getattr(rule, name)}
+            section.append(_steer(f"{traffic_class.name}/{position}", stated, traffic_class.name))
+    section.append(_steer("default", None, model.fallback_class))
+    # A class without rules takes demands that name it; its table exists though no packet field leads there.
+    return section
+
+
+def _steer(name: str, match: dict[str, list[object]] | None, class_name: str) -> Steering:
+    return {"id": name, "match": match, "class": class_name, "table": class_name}
+
+
+def _drained_links(topology: Topology) -> dict[str, list[str]]:
+    drained: dict[str, list[str]] = {}
+    for link in topology.links:
+        if link.drained:
+            drained.setdefault(link.source, []).append(link.id)
+    return drained
+
+
+def _drains(topology: Topology, device: str, drained_links: dict[str, list[str]]) -> list[Drain]:
+    section: list[Drain] = []
+    if topology.nodes[topology.node_index[device]].drained:
+        section.append({"kind": "node", "id": device})
+    section.extend({"kind": "link", "id": name} for name in sorted(drained_links.get(device, [])))
+    return section

@@ -1,0 +1,121 @@
+"""What every device holds for source routing: its own SIDs, and routes to all other nodes' SIDs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from vbte.paths.igp import IgpRouting
+from vbte.tables.drafts import DeviceDraft
+from vbte.tables.labels import LabelPlan, spelt
+from vbte.tables.quantise import Weights
+from vbte.tables.schema import SID_TABLE, LocalSid, Route, network_instance
+from vbte.topology import Link, Topology
+
+
+def limit_equal_cost(routing: IgpRouting, max_group_members: Weights) -> IgpRouting:
+    """Return the routing with equal-cost groups cut to what devices hold, first links by id kept."""
+    topology = routing.topology
+    full = np.argwhere(routing.next_hop_count > max_group_members[:, None])
+    if not len(full):
+        return routing
+    tight = routing.tight.copy()
+    by_id = np.array(sorted(range(len(topology.links)), key=lambda link: topology.links[link].id))
+    for node, destination in full.tolist():
+        leaving = by_id[(topology.tail[by_id] == node) & tight[by_id, destination]]
+        tight[leaving[max_group_members[node] :], destination] = False
+    return replace(routing, tight=tight)
+
+
+def add_sids(
+    drafts: Sequence[DeviceDraft], routing: IgpRouting, labels: LabelPlan, tenants: Sequence[set[str]]
+) -> None:
+    """Add to the drafts, one per node in order, local SIDs and a label route to every other node that can be reached.
+
+    ``tenants`` names the tenants whose traffic ends at each node.
+    """
+    topology = routing.topology
+    outgoing = _outgoing(topology)
+    for node, draft in enumerate(drafts):
+        draft.local_sids.append(_sid("node", "node", int(labels.node[node])))
+        draft.local_sids.extend(
+            _sid(f"link:{spelt(topology.links[at].id)}", "adjacency", int(labels.adjacency[at]), link=topology.links[at])
+            for at in outgoing[node]
+        )
+        draft.local_sids.extend(
+            _sid(f"tenant:{spelt(name)}", "tenant", labels.tenant[name], instance=network_instance(name))
+            for name in tenants[node]
+            if name
+        )
+    _add_label_routes(drafts, routing, labels, outgoing)
+
+
+def _outgoing(topology: Topology) -> list[list[int]]:
+    outgoing: list[list[int]] = [[] for _ in topology.nodes]
+    for link in np.flatnonzero(topology.usable).tolist():
+        outgoing[topology.tail[link]].append(link)
+    return outgoing
+
+
+def _sid(
+    name: str,
+    kind: Literal["node", "adjacency", "tenant"],
+    label: int,
+    *,
+    link: Link | None = None,
+    instance: str | None = None,
+) -> LocalSid:
+    return {
+        "id": name,
+        "kind": kind,
+        "label": label,
+        "link": link.id if link else None,
+        "interface": link.interface if link else None,
+        "gateway": link.gateway if link else None,
+        "network_instance": instance,
+    }
+
+
+def _add_label_routes(
+    drafts: Sequence[DeviceDraft], routing: IgpRouting, labels: LabelPlan, outgoing: list[list[int]]
+) -> None:
+    """Add one route per reachable node SID; SIDs with the same next hops share a group."""
+    links = routing.topology.links
+    by_label = np.argsort(labels.node)
+    names = [routing.topology.nodes[node].id for node in by_label.tolist()]
+    label_row = labels.node[by_label].tolist()
+    for draft, leaving in zip(drafts, outgoing, strict=True):
+        leaving = sorted(leaving, key=lambda link: links[link].id)
+        tight = routing.tight[leaving][:, by_label]
+        if not tight.any():
+            continue
+        # One bytes object per destination says which links are next hops: equal bytes, same group.
+        packed = np.ascontiguousarray(np.packbits(tight, axis=0).T)
+        keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel().tolist()
+        groups: dict[bytes, str | None] = {}
+        for column in dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True)).values():
+            members = [links[leaving[row]] for row in np.flatnonzero(tight[:, column]).tolist()]
+            groups[keys[column]] = draft.use_links(members) if members else None
+        draft.routes.extend(
+            _label_route(label, name, group)
+            for label, name, key in zip(label_row, names, keys, strict=True)
+            if (group := groups[key]) is not None
+        )
+
+
+def _label_route(label: int, egress: str, group: str) -> Route:
+    return {
+        "network_instance": network_instance(""),
+        "table": SID_TABLE,
+        "prefixes": [],
+        "label": label,
+        "egress": egress,
+        "class": None,
+        "tenant": None,
+        "group": group,
+        "service_label": None,
+        "demands": None,
+    }

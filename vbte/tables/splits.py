@@ -1,0 +1,155 @@
+"""Which paths a head end holds, and with which weights: the plan's shares within what devices can hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vbte.paths.igp import IgpRouting, ecmp_flows
+from vbte.plan import PathSet, Plan
+from vbte.tables.drafts import DeviceLimits
+from vbte.tables.quantise import Weights, quantise
+from vbte.tables.segments import SegmentLists, segment_lists
+from vbte.tolerance import DUST_SHARE
+from vbte.topology import BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """The paths of a plan that carry flow, ``share`` (P,) of their commodity's admitted volume, and what became of them.
+
+    ``deep`` and ``crowded`` (P,) mark paths that no table can hold. A table row is a held path or, ``row_path`` -1,
+    the IGP's own way to the egress; rows have shape (R,) and are sorted by commodity. ``error`` (K,) is the
+    quantisation error of each commodity's group.
+    """
+
+    plan: Plan
+    paths: PathSet
+    segments: SegmentLists
+    share: FloatArray
+    deep: BoolArray
+    crowded: BoolArray
+    row_path: IntArray
+    row_commodity: IntArray
+    row_weight: Weights
+    error: FloatArray
+
+    @cached_property
+    def admitted_share(self) -> FloatArray:
+        """Share of each commodity that is let in, at most 1, shape (K,)."""
+        with_rows = np.bincount(self.row_commodity, minlength=self.plan.instance.n_commodities) > 0
+        return np.asarray(np.where(with_rows, np.minimum(self.plan.admitted_share, 1.0), 0.0))
+
+    @cached_property
+    def row_share(self) -> FloatArray:
+        """Share of its commodity's admitted volume that each row gets, shape (R,)."""
+        total = np.bincount(self.row_commodity, weights=self.row_weight, minlength=self.plan.instance.n_commodities)
+        return np.asarray(self.row_weight / total[self.row_commodity])
+
+    def link_load_gbps(self, routing: IgpRouting) -> FloatArray:
+        """Return the link loads that the rows bring about, shape (T, n_links)."""
+        instance = self.plan.instance
+        held = np.flatnonzero(self.row_path >= 0)
+        path, commodity = self.row_path[held], self.row_commodity[held]
+        share = np.zeros(len(self.paths))
+        share[path] = self.row_share[held] * self.admitted_share[commodity]
+        loads = []
+        for volume in instance.volume_gbps:
+            flow = np.repeat(share * volume[self.paths.commodity], self.paths.hops)
+            load = np.bincount(self.paths.links, weights=flow, minlength=len(instance.topology.links))
+            loads.append(load + self._igp_load(routing, self.admitted_share * volume))
+        return np.stack(loads)
+
+    def _igp_load(self, routing: IgpRouting, admitted_gbps: FloatArray) -> FloatArray:
+        """Load of the commodities that were left to the IGP."""
+        commodity = self.row_commodity[self.row_path < 0]
+        n_links, n_nodes = len(routing.topology.links), len(routing.distance)
+        if not len(commodity):
+            return np.zeros(n_links)
+        entering = np.zeros((n_nodes, n_nodes))
+        ends = self.plan.instance.source[commodity], self.plan.instance.destination[commodity]
+        np.add.at(entering, ends, admitted_gbps[commodity] * self.row_share[self.row_path < 0])
+        flows = ecmp_flows(routing, entering)
+        return np.bincount(flows.link, weights=flows.flow_gbps, minlength=n_links)
+
+
+def split(plan: Plan, routing: IgpRouting, limits: DeviceLimits) -> Splits:
+    """Return which paths are held and their weights.
+
+    A path whose segment list is deeper than its head end pushes, or that is not among the largest that fit a group,
+    gives its share to the commodity's other paths in proportion; where none is left the IGP path is taken.
+    """
+    paths, share = _with_flow(plan)
+    segments = segment_lists(paths, routing)
+    deep, crowded = _refused(plan, paths, segments, share, limits)
+    n_commodities = plan.instance.n_commodities
+    held = np.where(deep | crowded, 0.0, share)
+    left = np.bincount(paths.commodity, weights=held, minlength=n_commodities)
+    lost = np.flatnonzero((np.bincount(paths.commodity, minlength=n_commodities) > 0) & (left <= 0)).astype(np.int32)
+    kept = np.flatnonzero(held > 0).astype(np.int32)
+    row_commodity = np.concatenate([paths.commodity[kept], lost])
+    order = np.argsort(row_commodity, kind="stable")
+    row_path = np.concatenate([kept, np.full(len(lost), -1, dtype=np.int32)])[order]
+    row_commodity = row_commodity[order]
+    aim = np.concatenate([held[kept] / left[paths.commodity[kept]], np.ones(len(lost))])[order]
+    owner, start = np.unique(row_commodity, return_index=True)
+    start = np.append(start, len(row_commodity)).astype(np.int64)
+    weight, group_error = quantise(aim, start, limits.max_weight[plan.instance.source[owner]])
+    error = np.zeros(n_commodities)
+    error[owner] = group_error
+    used = weight > 0
+    return Splits(
+        plan, paths, segments, share, deep, crowded, row_path[used], row_commodity[used], weight[used], error
+    )  # fmt: skip
+
+
+def _with_flow(plan: Plan) -> tuple[PathSet, FloatArray]:
+    """Return the paths that carry flow, each once, and their shares of the admitted volume, which sum to 1."""
+    share = _merge_repeated(plan.paths, plan.path_share)
+    total = np.bincount(plan.paths.commodity, weights=share, minlength=plan.instance.n_commodities)
+    # What is admitted of a commodity as numerical dust is not admitted at all.
+    total = np.where(total > DUST_SHARE, total, np.inf)
+    share = share / total[plan.paths.commodity]
+    used = share > DUST_SHARE
+    paths = select(plan.paths, used)
+    kept = np.bincount(paths.commodity, weights=share[used], minlength=plan.instance.n_commodities)
+    return paths, np.asarray(share[used] / kept[paths.commodity])
+
+
+def select(paths: PathSet, chosen: BoolArray) -> PathSet:
+    """Return the chosen paths, ``chosen`` (n_paths,)."""
+    hops = paths.hops[chosen]
+    start = np.concatenate([[0], np.cumsum(hops)]).astype(np.int64)
+    return PathSet(start, paths.links[np.repeat(chosen, paths.hops)], paths.commodity[chosen])
+
+
+def _merge_repeated(paths: PathSet, share: FloatArray) -> FloatArray:
+    """Give a path that is listed twice all of its flow at its first place, none at the second."""
+    several = np.flatnonzero(np.bincount(paths.commodity)[paths.commodity] > 1)
+    first: dict[tuple[int, bytes], int] = {}
+    merged = share.copy()
+    for path, commodity in zip(several.tolist(), paths.commodity[several].tolist(), strict=True):
+        kept = first.setdefault((commodity, paths[path].tobytes()), path)
+        if kept != path:
+            merged[kept] += merged[path]
+            merged[path] = 0.0
+    return merged
+
+
+def _refused(
+    plan: Plan, paths: PathSet, segments: SegmentLists, share: FloatArray, limits: DeviceLimits
+) -> tuple[BoolArray, BoolArray]:
+    """Return which paths are too deep for their head end, and which are one too many for a group."""
+    instance = plan.instance
+    head_end = instance.source[paths.commodity]
+    has_tenant = np.array([bool(name) for name in instance.tenants])[instance.tenant_index[paths.commodity]]
+    # The tenant's label takes one place of the stack.
+    deep = segments.depth > np.maximum(limits.max_segments[head_end] - has_tenant, 1)
+    order = np.lexsort((-share, deep, paths.commodity))
+    rank = np.empty(len(paths), dtype=np.int64)
+    begin = np.searchsorted(paths.commodity, paths.commodity)
+    rank[order] = np.arange(len(paths)) - begin[order]
+    return deep, ~deep & (rank >= limits.max_group_members[head_end])
