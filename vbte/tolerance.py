@@ -31,3 +31,6 @@ PATH_BOUND_SLACK_SHARE = 1e-9
 
 #: Walk against plan: load difference, as a share of capacity, that summation order alone explains.
 WALK_SLACK_SHARE = 1e-7
+
+#: Certificate figures recomputed from a file may differ from those written by this share (summation order).
+CERTIFICATE_SLACK_SHARE = 1e-7

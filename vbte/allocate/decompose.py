@@ -49,9 +49,7 @@ def decompose(
     return paths, np.array([flow for _, _, flow in stripped]) * layout.unit_gbps
 
 
-def _strip(
-    block: LinkFlowBlock, flow: FloatArray, destination: int, wanted: list[tuple[int, int, float]]
-) -> Stripped:
+def _strip(block: LinkFlowBlock, flow: FloatArray, destination: int, wanted: list[tuple[int, int, float]]) -> Stripped:
     """Strip the flow towards one destination into paths for (commodity, source vertex, amount)."""
     dust = DUST_SHARE * min((amount for _, _, amount in wanted), default=0.0)
     used = np.flatnonzero(flow > dust)

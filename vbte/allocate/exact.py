@@ -26,7 +26,7 @@ from vbte.formulation.program import (
 )
 from vbte.oracle import PathOracle, merged_paths, select_paths
 from vbte.plan import PathSet, Prices, Reason, Termination
-from vbte.policy import CandidateKind, StageKind
+from vbte.policy import StageKind
 from vbte.solve import Deadline, Session, Solution, SolverProfile, open_session
 from vbte.tolerance import CAPACITY_SLACK_SHARE, PRICING_SLACK
 from vbte.topology import FloatArray
@@ -67,13 +67,14 @@ class Tools:
 class StagedProgram:
     """One program at a solver, going through its stages.
 
-    ``paths`` are the path columns so far, in column order. ``hold_rows`` maps the index of an earlier certificate to
+    ``paths`` are the path columns so far, in column order; ``generates`` says whether more may be added. ``hold_rows`` maps the index of an earlier certificate to
     (row, scale of the row).
     """
 
     tools: Tools
     layout: Layout
     paths: PathSet
+    generates: bool
     session: Session = field(init=False)
     hold_rows: dict[int, tuple[int, float]] = field(default_factory=dict)
     columns_generated: int = 0
@@ -81,12 +82,6 @@ class StagedProgram:
     def __post_init__(self) -> None:
         program = build_program(self.layout, self.paths)
         self.session = open_session(program, self.tools.profile, self.tools.deadline)
-
-    @property
-    def generates(self) -> bool:
-        """True when path columns are generated on demand rather than taken from a candidate set."""
-        model = self.layout.problem.instance.model
-        return model.candidate_paths.kind is CandidateKind.ALL and len(self.layout.path_commodities) > 0
 
     def require_feasible(self, problem: StageProblem) -> None:
         """Find a start that carries every demand within every limit, or say what clashes.
@@ -134,7 +129,7 @@ class StagedProgram:
     def _generate(self, problem: StageProblem, *, feasibility: bool = False) -> Solution:
         """Solve, adding path columns until no admissible path could improve the objective."""
         solution = self.session.solve()
-        if not self.generates:
+        if not self.generates or not len(self.layout.path_commodities):
             return solution
         for round_ in range(ROUND_LIMIT):
             if solution.row_dual is None or solution.termination.reason is not Reason.OPTIMAL:

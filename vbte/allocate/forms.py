@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,13 +24,20 @@ COMMODITIES_PER_LINK_FLOW = 1 / 50
 #: Paths per commodity that an integer program may choose from, beside those its relaxation generates.
 _INTEGER_POOL = CandidatePathOptions(kind=CandidateKind.K_SHORTEST, k=6)
 
+#: From source and destination to candidate paths.
+Finder = Callable[[int, int], list[tuple[int, ...]]]
+
 
 @dataclass(frozen=True)
 class Forms:
-    """``path_classes`` get path columns, the others link flows; ``integer_classes`` also need integers."""
+    """``path_classes`` get path columns, the others link flows; ``integer_classes`` also need integers.
+
+    ``generated`` path columns range over all admissible paths, the others over the model's candidate set.
+    """
 
     path_classes: frozenset[int]
     integer_classes: frozenset[int]
+    generated: bool
 
     def names(self, instance: Instance, scope: BoolArray) -> dict[str, str]:
         """Return class name -> the form that served it, for the plan's record; classes in ``scope`` (K,) only."""
@@ -49,13 +57,21 @@ def choose_forms(problem: StageProblem, oracle: PathOracle) -> Forms:
     instance = problem.instance
     present = np.unique(instance.class_index[problem.scope]).tolist()
     integer = frozenset(c for c in present if instance.rules[c].policy.needs_integers)
-    only_paths = instance.n_matrices > 1 or instance.model.candidate_paths.kind is not CandidateKind.ALL
+    if instance.model.candidate_paths.kind is not CandidateKind.ALL:
+        return Forms(frozenset(present), integer, generated=False)
+    by_path = all_paths(problem, oracle).path_classes | integer
+    return Forms(by_path, integer, generated=True)
+
+
+def all_paths(problem: StageProblem, oracle: PathOracle) -> Forms:
+    """Return the cheaper form over all admissible paths, split rules and candidate sets left aside."""
+    instance = problem.instance
     by_path = {
         c
-        for c in present
-        if only_paths or c in integer or instance.rules[c].depends_on_path or _few_commodities(problem, oracle, c)
+        for c in np.unique(instance.class_index[problem.scope]).tolist()
+        if instance.n_matrices > 1 or instance.rules[c].depends_on_path or _few_commodities(problem, oracle, c)
     }
-    return Forms(frozenset(by_path), integer)
+    return Forms(frozenset(by_path), frozenset(), generated=True)
 
 
 def _few_commodities(problem: StageProblem, oracle: PathOracle, class_index: int) -> bool:
@@ -73,7 +89,7 @@ def first_paths(problem: StageProblem, oracle: PathOracle, shortest: PathSet, fo
     instance = problem.instance
     by_path = np.isin(instance.class_index, sorted(forms.path_classes)) & problem.scope
     wanted = np.flatnonzero(by_path)
-    if instance.model.candidate_paths.kind is not CandidateKind.ALL:
+    if not forms.generated:
         return candidate_set(oracle, wanted, instance.model.candidate_paths)
     first = select_paths(shortest, np.flatnonzero(by_path[shortest.commodity]))
     integer = wanted[np.isin(instance.class_index[wanted], sorted(forms.integer_classes))]
@@ -91,35 +107,46 @@ def candidate_set(
     Raises InputError for a commodity left without any when the set has to be ``complete``.
     """
     instance = oracle.instance
-    weight = link_figure(instance.topology, asked.by)
-    risks = link_risks(instance.topology, srlgs=asked.kind is CandidateKind.SRLG_DISJOINT)
-    finders = {
-        c: CandidatePaths(oracle.graphs[c], weight) for c in np.unique(instance.class_index[commodities]).tolist()
-    }
+    finders: dict[int, Finder] = {}
     known: dict[tuple[int, int, int], list[tuple[int, ...]]] = {}
     rows: list[tuple[int, ...]] = []
     owner: list[int] = []
     for commodity in commodities.tolist():
-        key = (
-            int(instance.class_index[commodity]),
-            int(instance.source[commodity]),
-            int(instance.destination[commodity]),
+        c, source, destination = (
+            int(figure[commodity]) for figure in (instance.class_index, instance.source, instance.destination)
         )
-        if key not in known:
-            finder = finders[key[0]]
-            if asked.kind is CandidateKind.K_SHORTEST:
-                known[key] = finder.k_shortest(key[1], key[2], asked.k)
-            else:
-                known[key] = finder.disjoint(key[1], key[2], asked.k, risks)
-        rows += known[key]
-        owner += [commodity] * len(known[key])
-    hops = [len(row) for row in rows]
-    paths = PathSet(
-        start=np.concatenate([[0], np.cumsum(hops)]).astype(np.int64),
-        links=np.array([link for row in rows for link in row], dtype=np.int32),
-        commodity=np.array(owner, dtype=np.int32),
-    )
-    return _admissible(instance, paths, commodities if complete else commodities[:0])
+        if c not in finders:
+            finders[c] = _finder(oracle, c, asked)
+        if (c, source, destination) not in known:
+            known[c, source, destination] = finders[c](source, destination)
+        found = known[c, source, destination]
+        if complete and not found:
+            raise InputError(
+                f"{instance.describe(commodity)}: none of its candidate paths keeps the class's bounds",
+                place=instance.place(commodity),
+                remedy="say `candidate_paths: {kind: all}` in the model, or loosen the bounds",
+            )
+        rows += found
+        owner += [commodity] * len(found)
+    start = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+    links = np.array([link for row in rows for link in row], dtype=np.int32)
+    return PathSet(start, links, np.array(owner, dtype=np.int32))
+
+
+def _finder(oracle: PathOracle, class_index: int, asked: CandidatePathOptions) -> Finder:
+    """Return a function from source and destination to the candidate paths of a class."""
+    topology, rules = oracle.instance.topology, oracle.instance.rules[class_index]
+    paths = CandidatePaths(oracle.graphs[class_index], link_figure(topology, asked.by))
+
+    def keeps(path: tuple[int, ...]) -> bool:
+        one = PathSet(np.array([0, len(path)]), np.array(path, dtype=np.int32), np.zeros(1, dtype=np.int32))
+        return bool(keeps_bounds(rules, topology, one)[0])
+
+    admits = keeps if rules.depends_on_path else None
+    if asked.kind is CandidateKind.K_SHORTEST:
+        return lambda source, destination: paths.k_shortest(source, destination, asked.k, admits)
+    risks = link_risks(topology, srlgs=asked.kind is CandidateKind.SRLG_DISJOINT)
+    return lambda source, destination: paths.disjoint(source, destination, asked.k, risks, admits)
 
 
 def distinct_paths(parts: list[PathSet]) -> PathSet:
@@ -127,18 +154,3 @@ def distinct_paths(parts: list[PathSet]) -> PathSet:
     paths = merged_paths(parts)
     seen = {(int(paths.commodity[i]), paths[i].tobytes()): i for i in reversed(range(len(paths)))}
     return select_paths(paths, np.array(sorted(seen.values()), dtype=np.intp))
-
-
-def _admissible(instance: Instance, paths: PathSet, commodities: IndexArray) -> PathSet:
-    keeps = np.ones(len(paths), dtype=np.bool_)
-    for position, rules in enumerate(instance.rules):
-        if rules.depends_on_path:
-            keeps &= keeps_bounds(rules, instance.topology, paths) | (instance.class_index[paths.commodity] != position)
-    without = np.setdiff1d(commodities, paths.commodity[keeps])
-    if len(without):
-        raise InputError(
-            f"{instance.describe(int(without[0]))}: none of its candidate paths keeps the class's bounds",
-            place=instance.place(int(without[0])),
-            remedy="raise candidate_paths.k or say `kind: all`",
-        )
-    return select_paths(paths, np.flatnonzero(keeps))

@@ -10,7 +10,7 @@ import numpy as np
 
 from vbte.allocate.exact import Progress, StagedProgram, StageOutcome, Tools, path_flows
 from vbte.allocate.fallback import guessed_prices, shortest_path_flows
-from vbte.allocate.forms import Forms, choose_forms, first_paths
+from vbte.allocate.forms import Forms, all_paths, choose_forms, first_paths
 from vbte.allocate.integer import solve_with_integers
 from vbte.allocate.settle import settle
 from vbte.bounds import (
@@ -61,11 +61,11 @@ def _plan_together(tools: Tools, plan: Plan, entries: Sequence[StageEntry], shor
     instance, loads = plan.instance, plan.class_link_load_gbps
     problem = stage_problem(instance, entries[0], plan.certificates, loads)
     forms = choose_forms(problem, tools.oracle)
-    layout = build_layout(problem, tools.oracle, forms.path_classes)
-    tools.progress(f"{layout.n_rows} rows, {layout.n_columns} columns")
-    program = StagedProgram(tools, layout, first_paths(problem, tools.oracle, shortest, forms))
+    program = _program(tools, problem, forms, shortest)
     if _may_not_fit(problem):
         program.require_feasible(problem)
+    # Only all admissible paths prove a bound; a candidate set gets its prices from a second program.
+    reference = None if program.generates else _program(tools, problem, all_paths(problem, tools.oracle), shortest)
     held = list(plan.certificates)
     outcomes: list[StageOutcome] = []
     for entry in entries:
@@ -74,10 +74,19 @@ def _plan_together(tools: Tools, plan: Plan, entries: Sequence[StageEntry], shor
             outcomes.append(StageOutcome(stage, None, None, None, outcomes[-1].termination))
         else:
             tools.progress(f"stage {stage.label}")
-            outcomes.append(solve_with_integers(program, program.solve_stage(stage), forms))
+            outcome = solve_with_integers(program, program.solve_stage(stage), forms)
+            if reference is not None and outcome.value is not None:
+                outcome = replace(outcome, prices=reference.solve_stage(stage).prices)
+            outcomes.append(outcome)
         held.append(_held(stage, outcomes[-1], entry[0].tolerance))
     plan = _with_flows(tools, plan, program, outcomes, shortest)
     return replace(plan, certificates=tuple(held), engine=_reported(plan, program, forms))
+
+
+def _program(tools: Tools, problem: StageProblem, forms: Forms, shortest: PathSet) -> StagedProgram:
+    layout = build_layout(problem, tools.oracle, forms.path_classes)
+    tools.progress(f"{layout.n_rows} rows, {layout.n_columns} columns")
+    return StagedProgram(tools, layout, first_paths(problem, tools.oracle, shortest, forms), forms.generated)
 
 
 def _may_not_fit(problem: StageProblem) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -13,8 +13,10 @@ from vbte.topology import FloatArray, Topology
 
 Path = tuple[int, ...]
 
-#: Rank of the last path looked at when disjoint ones are picked among the shortest.
-DISJOINT_POOL = 32
+Admits = Callable[[Path], bool]
+
+#: How many of the shortest paths are looked at when not all of them will do.
+POOL = 64
 
 
 class CandidatePaths:
@@ -33,23 +35,38 @@ class CandidatePaths:
         self._matrix.indices = self._matrix.indices.astype(np.int32)
         self._matrix.indptr = self._matrix.indptr.astype(np.int32)
 
-    def k_shortest(self, source: int, destination: int, k: int) -> list[Path]:
-        """Return up to ``k`` simple paths, cheapest first (Yen 1971)."""
-        start = int(self._graph.start_vertex[source])
-        _, predecessors = yen(self._matrix, start, destination, k, return_predecessors=True)
-        return [self._links(row.tolist(), start, destination) for row in np.atleast_2d(predecessors)]
+    def k_shortest(self, source: int, destination: int, k: int, admits: Admits | None = None) -> list[Path]:
+        """Return up to ``k`` simple paths, cheapest first (Yen 1971).
 
-    def disjoint(self, source: int, destination: int, k: int, risks: Sequence[frozenset[str]]) -> list[Path]:
+        With ``admits``, only paths that it accepts, among the first ``POOL``.
+        """
+        start = int(self._graph.start_vertex[source])
+        wanted = k if admits is None else max(k, POOL)
+        _, predecessors = yen(self._matrix, start, destination, wanted, return_predecessors=True)
+        paths = [self._links(row.tolist(), start, destination) for row in np.atleast_2d(predecessors)]
+        return [path for path in paths if path and (admits is None or admits(path))][:k]
+
+    def disjoint(
+        self,
+        source: int,
+        destination: int,
+        k: int,
+        risks: Sequence[frozenset[str]],
+        admits: Admits | None = None,
+    ) -> list[Path]:
         """Return up to ``k`` paths no two of which share a risk (``risks[link]``), as many as can be found.
 
-        Disjoint paths through shared risks are NP-hard to find in general (Hu 2003). Each of the shortest paths is tried
-        as the first of a greedy choice, both within the shortest and around what is already taken; the largest set
-        wins, then the cheapest.
+        Disjoint paths through shared risks are NP-hard to find in general (Hu 2003). Each of the shortest paths is
+        tried as the first of a greedy choice; the largest set wins, then the cheapest. Without ``admits`` the next
+        path is the shortest around all that is taken, with it the next of the pool.
         """
-        pool = self.k_shortest(source, destination, DISJOINT_POOL)
+        pool = self.k_shortest(source, destination, POOL, admits)
         best: list[Path] = []
         for first in pool:
-            chosen = self._greedy(source, destination, k, risks, first)
+            if admits is None:
+                chosen = self._greedy(source, destination, k, risks, first)
+            else:
+                chosen = _compatible(first, pool, k, risks)
             if (-len(chosen), self._cost(chosen)) < (-len(best), self._cost(best)):
                 best = chosen
             if len(best) == k:
@@ -83,6 +100,17 @@ class CandidatePaths:
                 links.append(link)
             vertex = before
         return tuple(reversed(links))
+
+
+def _compatible(first: Path, pool: list[Path], k: int, risks: Sequence[frozenset[str]]) -> list[Path]:
+    """Return ``first`` and the paths of the pool, in its order, that share no risk with those taken before."""
+    chosen, taken = [first], frozenset().union(*(risks[link] for link in first))
+    for path in pool:
+        mine = frozenset().union(*(risks[link] for link in path))
+        if len(chosen) < k and not mine & taken:
+            chosen.append(path)
+            taken |= mine
+    return chosen
 
 
 def link_risks(topology: Topology, *, srlgs: bool) -> list[frozenset[str]]:

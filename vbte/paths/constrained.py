@@ -9,6 +9,7 @@ for the constrained problem). Branches that can't keep a bound even at their bes
 from __future__ import annotations
 
 import heapq
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +62,7 @@ class ConstrainedSearch:
         self._reversed = graph.reversed()
         self._figures = (weight, latency_ms, np.ones(len(weight)))
         self._weight, self._latency = weight.tolist(), latency_ms.tolist()
+        self._pushed = itertools.count()
         self._ways_on: dict[int, tuple[list[float], list[float], list[float]]] = {}
         self._out: list[list[tuple[int, int]]] = [[] for _ in range(graph.n_vertices)]
         for link, tail, head in zip(graph.links.tolist(), graph.tail.tolist(), graph.head.tolist(), strict=True):
@@ -133,7 +135,8 @@ class ConstrainedSearch:
             ):
                 return
             rivals.append(label)
-        heapq.heappush(queue, (label.cost + cost, len(queue) + sum(map(len, seen.values())), label))
+        # The running number keeps the order of equal costs fixed and labels from being compared.
+        heapq.heappush(queue, (label.cost + cost, next(self._pushed), label))
 
     def _least_to_go(self, label: _Label, destination: int) -> tuple[float, float, float]:
         """Return lower bounds on cost, latency and hops from a label to the destination past what is missing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,8 +121,8 @@ def igp_loads(topology: Topology, demands: DemandMatrix, *, routing: IgpRouting 
     n_nodes = len(topology.nodes)
     cell = source.astype(np.int64) * n_nodes + destination
     entering = np.bincount(cell, weights=demands.volume_gbps, minlength=n_nodes**2).reshape(n_nodes, n_nodes)
-    flows = ecmp_flows(routing, entering)
-    load = np.bincount(flows.link, weights=flows.flow_gbps, minlength=len(topology.links))
+    flows = ecmp_flows(routing, entering.astype(np.float64))
+    load = np.bincount(flows.link, weights=flows.flow_gbps, minlength=len(topology.links)).astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         utilization = np.where(load > 0, load / topology.capacity_gbps, 0.0)
     return IgpLoads(load, utilization, flows.unroutable_gbps)
@@ -144,7 +145,7 @@ def ecmp_flows(routing: IgpRouting, entering_gbps: FloatArray) -> EcmpFlows:
     leave, arrive = tail * n_nodes + destination, head * n_nodes + destination
     mass, flow = entering_gbps.astype(np.float64).ravel(), np.zeros(len(link))
     bounds = np.searchsorted(rank[order], np.arange(n_nodes + 1)).tolist()
-    for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+    for first, last in pairwise(bounds):
         if first < last:
             flow[first:last] = mass[leave[first:last]] * share[first:last]
             np.add.at(mass, arrive[first:last], flow[first:last])

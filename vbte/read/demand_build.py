@@ -150,8 +150,10 @@ def _attribute(key: str, cells: Sequence[str], line: NDArray[np.int64], origin: 
 
 
 def _checked_attribute(key: str, value: str) -> str:
-    if value and key in _LARGEST and not (value.isascii() and value.isdigit() and int(value) <= _LARGEST[key]):
-        raise ValueError(f"a whole number from 0 to {_LARGEST[key]} is needed")
+    if value and key in _LARGEST:
+        if not (value.isascii() and value.isdigit() and len(value) < 10 and int(value) <= _LARGEST[key]):
+            raise ValueError(f"a whole number from 0 to {_LARGEST[key]} is needed")
+        return str(int(value))
     if value and key.endswith("_prefix"):
         ipaddress.ip_network(value)
     return value

@@ -50,8 +50,8 @@ _HEAD_BYTES = 65536
 _COMMENT_LINE = re.compile(r"\A(?:[ \t]*(?:#[^\n]*)?\r?\n)+")
 _YAML_KEY = re.compile(r"^(?:---|%YAML|[A-Za-z_][\w-]*[ \t]*:(?:\s|\Z))", re.MULTILINE)
 _SNDLIB = re.compile(r"\A\?SNDlib|^\s*(?:NODES|LINKS|DEMANDS|META)\s*\(", re.MULTILINE)
-_REPETITA_GRAPH = re.compile(r"\A\s*NODES\b(?!\s*\()", re.IGNORECASE)
-_REPETITA_DEMANDS = re.compile(r"\A\s*DEMANDS\b(?!\s*\()", re.IGNORECASE)
+_REPETITA_GRAPH = re.compile(r"\A\s*NODES(?:[ \t]+\w+)?[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+_REPETITA_DEMANDS = re.compile(r"\A\s*DEMANDS(?:[ \t]+\w+)?[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _GML = re.compile(r"^\s*graph\s*\[|\A\s*Creator\b", re.MULTILINE)
 _XML_ROOT = re.compile(r"<(?![?!])(?:[\w.-]+:)?([\w.-]+)")
 

@@ -63,9 +63,10 @@ def _line_of_token(text: str, error: _RejectedTokenError) -> int:
         elif token in "}]" and open_keys:
             open_keys.pop()
         elif open_keys and token.startswith('"') and _COLON.match(text, match.end()):
-            if token in open_keys[-1] and json.loads(token, strict=False) == error.token:
+            key = json.loads(token)
+            if key == error.token and key in open_keys[-1]:
                 return text.count("\n", 0, match.start()) + 1
-            open_keys[-1].add(token)
+            open_keys[-1].add(key)
     return 1
 
 

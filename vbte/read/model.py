@@ -1,13 +1,13 @@
-"""Planning models: safe YAML in, a checked ``PlanningModel`` or one error that lists every fault out."""
+"""Planning models and solver profiles: safe YAML in, a checked record or one error that lists every fault out."""
 
 from __future__ import annotations
 
 import difflib
 import os
 from collections.abc import Callable, Mapping
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from vbte.errors import InputError
@@ -16,7 +16,8 @@ from vbte.read.native import NativeFile, native_file
 from vbte.read.places import KeyPath
 from vbte.read.source import open_document
 
-ModelSource = str | os.PathLike[str] | IO[str] | IO[bytes] | Mapping[str, Any] | PlanningModel
+ModelSource = str | os.PathLike[str] | IO[str] | IO[bytes] | Mapping[str, Any] | BaseModel
+RecordT = TypeVar("RecordT", bound=BaseModel)
 
 #: A chain of models that extend one another is no longer than this.
 MAX_EXTENDS = 16
@@ -31,7 +32,14 @@ def read_model(source: ModelSource, *, base: Callable[[str], ModelSource] | None
     Raises one InputError that lists every fault with file, line and key path, and suggests the nearest known key for
     a misspelt one.
     """
-    if isinstance(source, PlanningModel):
+    return read_record(source, PlanningModel, base=base)
+
+
+def read_record(
+    source: ModelSource, record: type[RecordT], *, base: Callable[[str], ModelSource] | None = None
+) -> RecordT:
+    """Return any kind of record, read as ``read_model`` reads models; errors likewise."""
+    if isinstance(source, record):
         return source
     owners: dict[str, NativeFile] = {}
     merged: dict[str, Any] = {}
@@ -41,10 +49,10 @@ def read_model(source: ModelSource, *, base: Callable[[str], ModelSource] | None
         owners |= dict.fromkeys(file.data, file)
     merged.pop("extends", None)
     try:
-        return PlanningModel.model_validate(merged)
+        return record.model_validate(merged)
     except ValidationError as error:
         faults = error.errors(include_url=False)
-        raise _rejected([_fault(fault, owners, layers[0]) for fault in faults], layers[0]) from None
+        raise _rejected([_fault(fault, owners, layers[0], record) for fault in faults], layers[0]) from None
 
 
 def _layers(source: ModelSource, base: Callable[[str], ModelSource] | None) -> list[NativeFile]:
@@ -65,21 +73,23 @@ def _layers(source: ModelSource, base: Callable[[str], ModelSource] | None) -> l
 
 
 def _file(source: ModelSource) -> NativeFile:
-    if isinstance(source, PlanningModel):
-        return NativeFile(source.model_dump(by_alias=True, exclude_unset=True), f"model {source.name!r}")
+    if isinstance(source, BaseModel):
+        return NativeFile(source.model_dump(by_alias=True, exclude_unset=True), type(source).__name__)
     if isinstance(source, Mapping):
         return NativeFile(source, "model")
     document = open_document(source)
     return native_file(document, as_json=document.suffix == ".json")
 
 
-def _fault(fault: ErrorDetails, owners: Mapping[str, NativeFile], top: NativeFile) -> tuple[str, str]:
+def _fault(
+    fault: ErrorDetails, owners: Mapping[str, NativeFile], top: NativeFile, record: type[BaseModel]
+) -> tuple[str, str]:
     """Place and wording of one of pydantic's errors."""
     path: KeyPath = fault["loc"]
     file = owners.get(str(path[0]), top) if path else top
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
-        message = f"unknown key{_suggestion(str(path[-1]), _known_keys(path[:-1]))}"
+        message = f"unknown key{_suggestion(str(path[-1]), _known_keys(path[:-1], record))}"
     elif fault["type"] == "missing":
         message = "is missing"
     elif not isinstance(fault["input"], Mapping | list | tuple):
@@ -101,9 +111,9 @@ def _suggestion(key: str, known: list[str]) -> str:
     return f"; known: {', '.join(known)}" if known else ""
 
 
-def _known_keys(path: KeyPath) -> list[str]:
-    """Keys that a model may have under ``path``, by its JSON Schema."""
-    schema = PlanningModel.model_json_schema(by_alias=True)
+def _known_keys(path: KeyPath, record: type[BaseModel]) -> list[str]:
+    """Keys that a record may have under ``path``, by its JSON Schema."""
+    schema = record.model_json_schema(by_alias=True)
     here = schema
     for step in path:
         here = _resolved(here, schema)

@@ -89,6 +89,13 @@ def checked_path(source: Any) -> Path:
     return path
 
 
+def is_directory(source: Any) -> bool:
+    """True if ``source`` names a directory; False for open files and for names no file can have."""
+    if hasattr(source, "read"):
+        return False
+    return os.path.isdir(checked_path(source))  # noqa: PTH112 - Path.is_dir raises on names that are too long
+
+
 def _from_file(file: Any, max_bytes: int) -> Document:
     origin = str(getattr(file, "name", "") or "<stream>")
     try:

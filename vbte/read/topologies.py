@@ -28,7 +28,7 @@ from vbte.read.repetita import read_repetita_topology
 from vbte.read.sndlib import SndlibNetwork, sndlib_topology
 from vbte.read.sndlib_native import parse_sndlib
 from vbte.read.sndlib_xml import parse_sndlib_xml
-from vbte.read.source import Document, checked_path, open_document
+from vbte.read.source import Document, checked_path, is_directory, open_document
 from vbte.topology import Topology
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _graph_name(graph: GraphFacts) -> str:
 
 
 def _document(source: Any) -> Document:
-    if not hasattr(source, "read") and checked_path(source).is_dir():
+    if is_directory(source):
         return open_document(links_file_in(checked_path(source)))
     return open_document(source)
 

@@ -48,9 +48,7 @@ class DeviceDraft:
             share = round(1.0 / len(links), SHARE_DECIMALS)
             self.groups[name] = {
                 "id": name,
-                "members": [
-                    {"next_hop": self.use_link(link), "weight": 1, "planned_share": share} for link in links
-                ],
+                "members": [{"next_hop": self.use_link(link), "weight": 1, "planned_share": share} for link in links],
                 "backup": None,
                 "quantisation_error": 0.0,
             }

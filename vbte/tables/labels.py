@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -25,6 +26,7 @@ TENANT_LABEL_BASE = 900_000
 _SPELLING = str.maketrans({mark: f"%{ord(mark):02X}" for mark in "%/,+[]"})
 
 
+@lru_cache(maxsize=1 << 16)
 def spelt(name: str) -> str:
     """Return a node, link, class or tenant name as part of a longer id, unambiguous."""
     return name.translate(_SPELLING)
@@ -39,6 +41,14 @@ def group_id(egress: str, class_name: str, tenant: str | None = None) -> str:
 def link_group_id(links: Sequence[str]) -> str:
     """Return the id of the group that splits evenly over sorted links: ``links:LINK+LINK``."""
     return "links:" + "+".join(map(spelt, links))
+
+
+def link_order(topology: Topology) -> IntArray:
+    """Return each link's place when links are sorted as their ids are spelt, shape (n_links,)."""
+    spellings = [spelt(link.id) for link in topology.links]
+    place = np.empty(len(spellings), dtype=np.int32)
+    place[sorted(range(len(spellings)), key=spellings.__getitem__)] = np.arange(len(spellings))
+    return place
 
 
 @dataclass(frozen=True, eq=False)

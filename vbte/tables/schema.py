@@ -7,9 +7,9 @@ Keys stand in the order in which they are written.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypedDict
+from typing import Any, Final, Literal, TypedDict
 
-SCHEMA = "vbte.tables/1"
+SCHEMA: Final = "vbte.tables/1"
 
 #: Name of the table that holds label routes, beside one table per class.
 SID_TABLE = "sids"
@@ -101,9 +101,7 @@ Route = TypedDict(
 )
 Route.__doc__ = "Where traffic to one egress, or with one label, goes."
 
-Steering = TypedDict(
-    "Steering", {"id": str, "match": dict[str, list[Any]] | None, "class": str, "table": str}
-)
+Steering = TypedDict("Steering", {"id": str, "match": dict[str, list[Any]] | None, "class": str, "table": str})
 Steering.__doc__ = "How packets find their table."
 
 

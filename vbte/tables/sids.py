@@ -10,7 +10,7 @@ import numpy as np
 
 from vbte.paths.igp import IgpRouting
 from vbte.tables.drafts import DeviceDraft
-from vbte.tables.labels import LabelPlan, spelt
+from vbte.tables.labels import LabelPlan, link_order, spelt
 from vbte.tables.quantise import Weights
 from vbte.tables.schema import SID_TABLE, LocalSid, Route, network_instance
 from vbte.topology import Link, Topology
@@ -23,7 +23,7 @@ def limit_equal_cost(routing: IgpRouting, max_group_members: Weights) -> IgpRout
     if not len(full):
         return routing
     tight = routing.tight.copy()
-    by_id = np.array(sorted(range(len(topology.links)), key=lambda link: topology.links[link].id))
+    by_id = np.argsort(link_order(topology))
     for node, destination in full.tolist():
         leaving = by_id[(topology.tail[by_id] == node) & tight[by_id, destination]]
         tight[leaving[max_group_members[node] :], destination] = False
@@ -41,10 +41,9 @@ def add_sids(
     outgoing = _outgoing(topology)
     for node, draft in enumerate(drafts):
         draft.local_sids.append(_sid("node", "node", int(labels.node[node])))
-        draft.local_sids.extend(
-            _sid(f"link:{spelt(topology.links[at].id)}", "adjacency", int(labels.adjacency[at]), link=topology.links[at])
-            for at in outgoing[node]
-        )
+        for at in outgoing[node]:
+            link, label = topology.links[at], int(labels.adjacency[at])
+            draft.local_sids.append(_sid(f"link:{spelt(link.id)}", "adjacency", label, link=link))
         draft.local_sids.extend(
             _sid(f"tenant:{spelt(name)}", "tenant", labels.tenant[name], instance=network_instance(name))
             for name in tenants[node]
@@ -83,18 +82,18 @@ def _add_label_routes(
     drafts: Sequence[DeviceDraft], routing: IgpRouting, labels: LabelPlan, outgoing: list[list[int]]
 ) -> None:
     """Add one route per reachable node SID; SIDs with the same next hops share a group."""
-    links = routing.topology.links
+    links, place = routing.topology.links, link_order(routing.topology)
     by_label = np.argsort(labels.node)
     names = [routing.topology.nodes[node].id for node in by_label.tolist()]
     label_row = labels.node[by_label].tolist()
     for draft, leaving in zip(drafts, outgoing, strict=True):
-        leaving = sorted(leaving, key=lambda link: links[link].id)
+        leaving = sorted(leaving, key=place.__getitem__)
         tight = routing.tight[leaving][:, by_label]
         if not tight.any():
             continue
         # One bytes object per destination says which links are next hops: equal bytes, same group.
         packed = np.ascontiguousarray(np.packbits(tight, axis=0).T)
-        keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel().tolist()
+        keys: list[bytes] = packed.view(f"V{packed.shape[1]}").ravel().tolist()
         groups: dict[bytes, str | None] = {}
         for column in dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True)).values():
             members = [links[leaving[row]] for row in np.flatnonzero(tight[:, column]).tolist()]

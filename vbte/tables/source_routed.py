@@ -173,9 +173,7 @@ def _add_refusals(drafts: Sequence[DeviceDraft], splits: Splits, words: Commodit
             if splits.deep[path]
             else f"a group holds {limits.max_group_members[source]} members and the others are larger",
             "substitute": f"IGP paths to {egress}" if commodity in on_igp else "the group's other paths, in proportion",
-            "bps_at_stake": bps(
-                splits.share[path] * splits.admitted_share[commodity] * instance.peak_gbps[commodity]
-            ),
+            "bps_at_stake": bps(splits.share[path] * splits.admitted_share[commodity] * instance.peak_gbps[commodity]),
         }
         drafts[source].cannot_realise.append(entry)
 

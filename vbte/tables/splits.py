@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vbte.paths.igp import IgpRouting, ecmp_flows
 from vbte.plan import PathSet, Plan
@@ -19,8 +18,9 @@ from vbte.topology import BoolArray, FloatArray, IntArray
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """The paths of a plan that carry flow, ``share`` (P,) of their commodity's admitted volume, and what became of them.
+    """The paths of a plan that carry flow, and what became of them in the tables.
 
+    ``share`` (P,) is each path's share of its commodity's admitted volume.
     ``deep`` and ``crowded`` (P,) mark paths that no table can hold. A table row is a held path or, ``row_path`` -1,
     the IGP's own way to the egress; rows have shape (R,) and are sorted by commodity. ``error`` (K,) is the
     quantisation error of each commodity's group.
@@ -73,7 +73,7 @@ class Splits:
         ends = self.plan.instance.source[commodity], self.plan.instance.destination[commodity]
         np.add.at(entering, ends, admitted_gbps[commodity] * self.row_share[self.row_path < 0])
         flows = ecmp_flows(routing, entering)
-        return np.bincount(flows.link, weights=flows.flow_gbps, minlength=n_links)
+        return np.bincount(flows.link, weights=flows.flow_gbps, minlength=n_links).astype(np.float64)
 
 
 def split(plan: Plan, routing: IgpRouting, limits: DeviceLimits) -> Splits:
@@ -82,7 +82,7 @@ def split(plan: Plan, routing: IgpRouting, limits: DeviceLimits) -> Splits:
     A path whose segment list is deeper than its head end pushes, or that is not among the largest that fit a group,
     gives its share to the commodity's other paths in proportion; where none is left the IGP path is taken.
     """
-    paths, share = _with_flow(plan)
+    paths, share = with_flow(plan)
     segments = segment_lists(paths, routing)
     deep, crowded = _refused(plan, paths, segments, share, limits)
     n_commodities = plan.instance.n_commodities
@@ -106,7 +106,7 @@ def split(plan: Plan, routing: IgpRouting, limits: DeviceLimits) -> Splits:
     )  # fmt: skip
 
 
-def _with_flow(plan: Plan) -> tuple[PathSet, FloatArray]:
+def with_flow(plan: Plan) -> tuple[PathSet, FloatArray]:
     """Return the paths that carry flow, each once, and their shares of the admitted volume, which sum to 1."""
     share = _merge_repeated(plan.paths, plan.path_share)
     total = np.bincount(plan.paths.commodity, weights=share, minlength=plan.instance.n_commodities)

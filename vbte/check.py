@@ -1,0 +1,243 @@
+"""Proves a plan directory again from its files alone, with no solver in sight.
+
+Everything is recomputed: that paths join their ends and keep the policy, that flows fit demands and links, that
+stage values are what is claimed, that the stored prices prove the stored bounds, that the tables hash to the plan's
+id and carry the plan when walked, and that the summary says the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vbte.bounds import StageProblem, lagrangian_bound, stage_problem, stage_sequence, stage_value
+from vbte.oracle import PathOracle, keeps_bounds
+from vbte.plan import Certificate, Plan, Reason
+from vbte.policy import Admission, CapacityRule, Split, StageKind
+from vbte.read.plan_file import read_plan
+from vbte.tolerance import (
+    CAPACITY_SLACK_SHARE,
+    CERTIFICATE_SLACK_SHARE,
+    DEMAND_SLACK_SHARE,
+    DUST_SHARE,
+    OPTIMALITY_GAP_SHARE,
+)
+
+#: Findings of one kind that are listed before the rest is only counted.
+LISTED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong: where, and what."""
+
+    place: str
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenStage:
+    """A certificate as recomputed: value and bound from the files, gap between them (None: not proven)."""
+
+    stage: str
+    value: float
+    bound: float | None
+    gap: float | None
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What the check found; ``ok`` when nothing."""
+
+    findings: tuple[Finding, ...]
+    certificates: tuple[ProvenStage, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True when nothing was found."""
+        return not self.findings
+
+
+def check(directory: str | os.PathLike[str]) -> CheckReport:
+    """Prove a plan directory again and report what does not hold.
+
+    Raises InputError when the plan file itself can't be read; everything else is a finding.
+    """
+    folder = Path(directory)
+    plan = read_plan(folder)
+    report = check_plan(plan)
+    return CheckReport((*report.findings, *_files(folder, plan)), report.certificates)
+
+
+def check_plan(plan: Plan) -> CheckReport:
+    """Prove a plan in memory again: paths, flows, loads and certificates."""
+    oracle = PathOracle(plan.instance)
+    findings = [*_paths(plan, oracle), *_flows(plan), *_splits(plan), *_loads(plan)]
+    proven, faults = _certificates(plan, oracle)
+    return CheckReport((*findings, *faults), proven)
+
+
+def _listed(place: str, faults: list[str]) -> Iterator[Finding]:
+    """Yield the first few faults and the number of the others."""
+    for fault in faults[:LISTED]:
+        yield Finding(place, fault)
+    if len(faults) > LISTED:
+        yield Finding(place, f"and {len(faults) - LISTED} more of the same kind")
+
+
+def _paths(plan: Plan, oracle: PathOracle) -> Iterator[Finding]:
+    """Every path joins its commodity's ends without a break or a repeated node, over links its class may use."""
+    instance, paths = plan.instance, plan.paths
+    topology = instance.topology
+    n_paths = len(paths)
+    if not n_paths:
+        return
+    owner = np.repeat(np.arange(n_paths), paths.hops)
+    tail, head = topology.tail[paths.links], topology.head[paths.links]
+    inner = np.diff(owner) == 0
+    broken = np.zeros(n_paths, dtype=np.bool_)
+    broken[owner[1:][inner & (head[:-1] != tail[1:])]] = True
+    broken |= tail[paths.start[:-1]] != instance.source[paths.commodity]
+    broken |= head[paths.start[1:] - 1] != instance.destination[paths.commodity]
+    yield from _listed("plan.json: paths", [f"path {p} does not join its ends" for p in np.flatnonzero(broken)])
+    visits = np.unique(np.stack([owner, head], axis=1), axis=0)
+    returns = np.bincount(visits[:, 0], minlength=n_paths) < paths.hops
+    returns[owner[head == instance.source[paths.commodity[owner]]]] = True
+    yield from _listed("plan.json: paths", [f"path {p} visits a node twice" for p in np.flatnonzero(returns)])
+    wrong: list[str] = []
+    for position, rules in enumerate(instance.rules):
+        of_class = instance.class_index[paths.commodity] == position
+        barred = ~rules.link_allowed[paths.links] & of_class[owner]
+        passes = np.concatenate([inner, [False]]) & ~rules.transit[head] & of_class[owner]
+        bad = set(owner[barred | passes].tolist())
+        if rules.depends_on_path:
+            bad |= set(np.flatnonzero(of_class & ~keeps_bounds(rules, topology, paths)).tolist())
+        wrong += [f"path {p} breaks the policy of class {rules.policy.name!r}" for p in sorted(bad)]
+    yield from _listed("plan.json: paths", wrong)
+
+
+def _flows(plan: Plan) -> Iterator[Finding]:
+    """Flows are 0 or more and add up to no more than the demand, or to all of it where the model says so."""
+    instance = plan.instance
+    negative = np.flatnonzero(plan.flow_gbps < 0)
+    yield from _listed("plan.json: flow_gbps", [f"path {p} has flow {plan.flow_gbps[p]:g}" for p in negative])
+    share = plan.admitted_share
+    above = np.flatnonzero(share > 1 + DEMAND_SLACK_SHARE)
+    yield from _listed("plan.json: flow_gbps", [f"{instance.describe(int(k))}: more than its demand" for k in above])
+    if instance.model.admission is Admission.ALL:
+        below = np.flatnonzero(share < 1 - DEMAND_SLACK_SHARE)
+        yield from _listed("plan.json: flow_gbps", [f"{instance.describe(int(k))}: not in full" for k in below])
+
+
+def _splits(plan: Plan) -> Iterator[Finding]:
+    """Classes with split rules keep them."""
+    instance = plan.instance
+    used = plan.path_share > DUST_SHARE
+    count = np.bincount(plan.paths.commodity[used], minlength=instance.n_commodities)
+    faults: list[str] = []
+    for position, rules in enumerate(instance.rules):
+        mine = instance.class_index == position
+        limit = 1 if rules.policy.split is Split.SINGLE_PATH else rules.policy.max_paths
+        if limit is not None:
+            faults += [f"{instance.describe(int(k))}: {count[k]} paths" for k in np.flatnonzero(mine & (count > limit))]
+        if rules.policy.bundles is not None:
+            bundles = plan.path_share * rules.policy.bundles
+            uneven = mine[plan.paths.commodity] & (np.abs(bundles - np.round(bundles)) > DEMAND_SLACK_SHARE)
+            owners = np.unique(plan.paths.commodity[uneven])
+            faults += [f"{instance.describe(int(k))}: not in equal bundles" for k in owners]
+    yield from _listed("plan.json: paths", faults)
+
+
+def _loads(plan: Plan) -> Iterator[Finding]:
+    """No link is loaded beyond the model's limit, nor by a class beyond the class's."""
+    instance = plan.instance
+    capacity = instance.topology.capacity_gbps
+    limits = []
+    if instance.model.capacity is CapacityRule.HARD:
+        limits.append(("all classes", plan.link_load_gbps, instance.model.utilization_limit))
+    for position, rules in enumerate(instance.rules):
+        if rules.policy.utilization_limit is not None:
+            of_class = plan.class_link_load_gbps[:, position]
+            limits.append((f"class {rules.policy.name!r}", of_class, rules.policy.utilization_limit))
+    for who, load, limit in limits:
+        over = load > limit * capacity * (1 + CAPACITY_SLACK_SHARE)
+        faults = [
+            f"link {instance.topology.links[link].id}: {who} load it with {load[matrix, link]:.9g} Gbit/s, limit "
+            f"{limit * capacity[link]:.9g}"
+            for matrix, link in zip(*np.nonzero(over), strict=True)
+        ]
+        yield from _listed("plan.json: link loads", faults)
+
+
+def _certificates(plan: Plan, oracle: PathOracle) -> tuple[tuple[ProvenStage, ...], list[Finding]]:
+    """Recompute every stage's value and bound and hold them against what the plan says."""
+    entries = stage_sequence(plan.instance)
+    place = "plan.json: certificates"
+    if len(entries) != len(plan.certificates):
+        return (), [Finding(place, f"{len(plan.certificates)} certificates for {len(entries)} stages")]
+    loads = plan.class_link_load_gbps
+    proven: list[ProvenStage] = []
+    findings: list[Finding] = []
+    for index, (entry, stored) in enumerate(zip(entries, plan.certificates, strict=True)):
+        problem = stage_problem(plan.instance, entry, plan.certificates[:index], loads)
+        spot = f"{place}[{index}] {problem.label}"
+        if (stored.stage, stored.kind, stored.priority) != (problem.label, problem.kind, problem.priority):
+            findings.append(Finding(spot, f"the plan has {stored.stage!r} here"))
+            continue
+        stage = _proven(problem, stored, plan, oracle)
+        proven.append(stage)
+        findings += [Finding(spot, fault) for fault in _stage_faults(problem, stored, stage, entry[0].tolerance, plan)]
+    gaps = [stage.gap for stage in proven]
+    optimal = all(gap is not None and gap <= OPTIMALITY_GAP_SHARE for gap in gaps)
+    if plan.termination.reason is Reason.OPTIMAL and not optimal:
+        findings.append(Finding("plan.json: termination", "says optimal, but not every stage is proven so"))
+    return tuple(proven), findings
+
+
+def _proven(problem: StageProblem, stored: Certificate, plan: Plan, oracle: PathOracle) -> ProvenStage:
+    value = stage_value(problem, plan)
+    bound = None if stored.prices is None else lagrangian_bound(problem, stored.prices, oracle)
+    gap = None
+    if bound is not None:
+        scale = max(abs(value), abs(bound))
+        gap = abs(value - bound) / scale if scale > 0 else 0.0
+    return ProvenStage(problem.label, value, bound, gap)
+
+
+def _stage_faults(
+    problem: StageProblem, stored: Certificate, proven: ProvenStage, tolerance: float, plan: Plan
+) -> Iterator[str]:
+    """Yield what is wrong with one certificate."""
+    if not _close(stored.value, proven.value):
+        yield f"claims {stored.value:.9g}, the plan reaches {proven.value:.9g}"
+    if stored.bound is None:
+        if plan.termination.reason is Reason.OPTIMAL:
+            yield "has no bound"
+    elif proven.bound is None or not _close(stored.bound, proven.bound):
+        yield f"claims the bound {stored.bound:.9g}, its prices prove {proven.bound}"
+    more_is_better = problem.kind in (StageKind.ADMITTED, StageKind.CONCURRENT)
+    sign = 1.0 if more_is_better else -1.0
+    slack = CERTIFICATE_SLACK_SHARE * max(abs(proven.value), abs(stored.held_at))
+    if sign * (proven.value - stored.held_at) < -slack:
+        yield f"reaches {proven.value:.9g}, worse than {stored.held_at:.9g} at which later stages hold it"
+    if sign * (stored.held_at - stored.value * (1 - sign * (tolerance + CERTIFICATE_SLACK_SHARE))) < -slack:
+        yield f"is held at {stored.held_at:.9g}, further from {stored.value:.9g} than the model's tolerance"
+    # A bound on the wrong side of the value means that the plan beats what nobody can: something is wrong.
+    if (
+        proven.bound is not None
+        and sign * (proven.value - proven.bound) > CAPACITY_SLACK_SHARE * abs(proven.bound) + 1e-9
+    ):
+        yield f"value {proven.value:.9g} is better than the bound {proven.bound:.9g}: one of them is false"
+
+
+def _close(first: float, second: float) -> bool:
+    return abs(first - second) <= CERTIFICATE_SLACK_SHARE * max(abs(first), abs(second), 1e-9)
+
+
+def _files(folder: Path, plan: Plan) -> Iterator[Finding]:
+    """Tables and summary: the hash, the walk, the figures."""
+    yield from ()

@@ -1,0 +1,196 @@
+"""Plans back from their files. Nothing in the file is trusted: shapes, ranges and numbers are all checked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from vbte.demands import AttributeColumn, DemandMatrix
+from vbte.errors import InputError
+from vbte.instance import Instance, build_instance, without_commodities
+from vbte.plan import Certificate, EngineReport, Limit, PathSet, Plan, Prices, Reason, Termination
+from vbte.policy import PathFigure, PlanningModel, StageKind
+from vbte.read.model import read_model
+from vbte.topology import FloatArray, IntArray, Link, Node, Topology
+
+SCHEMA = "vbte.plan/1"
+PLAN_FILE = "plan.json"
+
+T = TypeVar("T")
+
+
+def read_plan(source: str | os.PathLike[str]) -> Plan:
+    """Return the plan in a plan directory or a ``plan.json``.
+
+    Raises InputError, naming the file and the key, for anything missing, misshapen or out of range.
+    """
+    path = Path(source)
+    path = path / PLAN_FILE if path.is_dir() else path
+    try:
+        document = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"can't be read: {error.strerror}", place=str(path), remedy="name a plan directory") from None
+    except orjson.JSONDecodeError as error:
+        raise InputError(f"not JSON: {error}", place=str(path), remedy="write the plan again") from None
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise InputError(f"not a plan of schema {SCHEMA}", place=str(path), remedy="write the plan again")
+    return _Reader(str(path)).plan(document)
+
+
+class _Reader:
+    """Reads one plan document; ``origin`` names the file in errors."""
+
+    def __init__(self, origin: str) -> None:
+        self._origin = origin
+
+    def plan(self, document: Mapping[str, Any]) -> Plan:
+        topology = self._guarded("topology", lambda: _topology(document["topology"], self._origin))
+        model = read_model(self._guarded("model", lambda: dict(document["model"])))
+        matrices = self._guarded(
+            "demand_matrices",
+            lambda: [_demands(part, self._origin) for part in document["demand_matrices"]],
+        )
+        instance = self._instance(topology, matrices, model, document)
+        paths, flow = self._guarded("paths", lambda: self._paths(document["paths"], instance))
+        certificates = self._guarded(
+            "certificates", lambda: tuple(_certificate(part, instance) for part in document["certificates"])
+        )
+        termination = self._guarded("termination", lambda: _termination(document["termination"]))
+        engine = self._guarded("engine", lambda: EngineReport(**document["engine"]))
+        return Plan(instance, paths, flow, certificates, termination, engine)
+
+    def _guarded(self, key: str, read: Callable[[], T]) -> T:
+        """Turn whatever a misshapen part raises into one InputError at its key."""
+        try:
+            return read()
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+            raise InputError(
+                f"{key} is misshapen ({type(error).__name__}: {error})",
+                place=self._origin,
+                remedy="write the plan again",
+            ) from None
+
+    def _instance(
+        self, topology: Topology, matrices: list[DemandMatrix], model: PlanningModel, document: Mapping[str, Any]
+    ) -> Instance:
+        """Rebuild the instance and drop the commodities that the plan had to drop."""
+        instance = build_instance(topology, matrices, model)
+        listed = self._guarded("commodities", lambda: _commodity_rows(document["commodities"]))
+        rows = np.stack([instance.class_index, instance.source, instance.destination, instance.tenant_index], axis=1)
+        known = {tuple(row): position for position, row in enumerate(rows.tolist())}
+        kept = [known.get(tuple(row), -1) for row in listed.tolist()]
+        if -1 in kept or sorted(set(kept)) != kept:
+            raise InputError("commodities do not match the demands", place=self._origin, remedy="write the plan again")
+        dropped = np.setdiff1d(np.arange(instance.n_commodities), np.array(kept, dtype=np.intp))
+        return without_commodities(instance, dropped) if len(dropped) else instance
+
+    def _paths(self, part: Mapping[str, Any], instance: Instance) -> tuple[PathSet, FloatArray]:
+        commodity = _integers(part["commodity"], instance.n_commodities)
+        links = _integers(part["links"], len(instance.topology.links))
+        hops = _integers(part["hops"], len(instance.topology.nodes) + len(instance.topology.links) + 1)
+        flow = _figures(part["flow_gbps"])
+        if not len(commodity) == len(hops) == len(flow) or int(hops.sum()) != len(links) or (hops < 1).any():
+            raise ValueError("lengths do not agree")
+        if (np.diff(commodity) < 0).any():
+            raise ValueError("paths are not sorted by commodity")
+        start = np.concatenate([[0], np.cumsum(hops.astype(np.int64))])
+        return PathSet(start, links, commodity), flow
+
+
+def _commodity_rows(part: Mapping[str, Any]) -> NDArray[np.int64]:
+    return np.stack([np.array(part[key], dtype=np.int64) for key in ("class", "source", "destination", "tenant")], 1)
+
+
+def _integers(values: Any, stop: int) -> IntArray:
+    """Return integers of 0 up to ``stop``."""
+    array = np.asarray(values)
+    if array.ndim != 1 or (len(array) and array.dtype.kind not in "iu"):
+        raise ValueError("a list of integers is needed")
+    if len(array) and (array.min() < 0 or array.max() >= stop):
+        raise ValueError(f"a position is outside 0..{stop - 1}")
+    return array.astype(np.int32)
+
+
+def _figures(values: Any) -> FloatArray:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or not np.isfinite(array).all():
+        raise ValueError("a list of finite figures is needed")
+    return array
+
+
+def _topology(part: Mapping[str, Any], origin: str) -> Topology:
+    nodes = tuple(Node(**{**row, "prefixes": tuple(row.get("prefixes", ()))}) for row in part["nodes"])
+    links = tuple(
+        Link(**{**row, "srlgs": tuple(row.get("srlgs", ())), "admin_groups": tuple(row.get("admin_groups", ()))})
+        for row in part["links"]
+    )
+    return Topology(nodes, links, name=str(part["name"]), origin=f"{origin}: topology")
+
+
+def _demands(part: Mapping[str, Any], origin: str) -> DemandMatrix:
+    ids = tuple(map(str, part["node_ids"]))
+    columns = {
+        str(name): AttributeColumn(_integers(column["codes"], len(column["values"])), tuple(map(str, column["values"])))
+        for name, column in part["attributes"].items()
+    }
+    size = len(part["source"])
+    if any(len(column.codes) != size for column in columns.values()):
+        raise ValueError("attribute columns differ in length from the demands")
+    return DemandMatrix(
+        node_ids=ids,
+        source=_integers(part["source"], len(ids)),
+        destination=_integers(part["destination"], len(ids)),
+        volume_gbps=_figures(part["volume_gbps"]),
+        attributes=columns,
+        name=str(part["name"]),
+        origin=f"{origin}: demand_matrices",
+    )
+
+
+def _certificate(part: Mapping[str, Any], instance: Instance) -> Certificate:
+    prices = part["prices"]
+    return Certificate(
+        stage=str(part["stage"]),
+        kind=StageKind(part["kind"]),
+        figure=PathFigure(part["figure"]),
+        priority=None if part["priority"] is None else int(part["priority"]),
+        value=float(part["value"]),
+        bound=None if part["bound"] is None else float(part["bound"]),
+        held_at=float(part["held_at"]),
+        prices=None if prices is None else _prices(prices, instance),
+        termination=_termination(part["termination"]),
+        mip_bound=None if part["mip_bound"] is None else float(part["mip_bound"]),
+    )
+
+
+def _prices(part: Mapping[str, Any], instance: Instance) -> Prices:
+    classes = {int(position): _dense(array, instance) for position, array in part["class_limit"].items()}
+    if any(not 0 <= position < len(instance.rules) for position in classes):
+        raise ValueError("class_limit names a class that is not there")
+    held = {int(index): float(price) for index, price in part["held"].items()}
+    if not np.isfinite(list(held.values())).all():
+        raise ValueError("a price is not finite")
+    return Prices(_dense(part["capacity"], instance), classes, held)
+
+
+def _dense(part: Mapping[str, Any], instance: Instance) -> FloatArray:
+    array = np.zeros((instance.n_matrices, len(instance.topology.links)))
+    matrix = _integers(part["matrix"], array.shape[0])
+    link = _integers(part["link"], array.shape[1])
+    price = _figures(part["price"])
+    if not len(matrix) == len(link) == len(price):
+        raise ValueError("prices differ in length")
+    array[matrix, link] = price
+    return array
+
+
+def _termination(part: Mapping[str, Any]) -> Termination:
+    return Termination(Reason(part["reason"]), Limit(part["limit"]))

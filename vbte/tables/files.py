@@ -1,0 +1,148 @@
+"""Tables in memory and as files: exactly the same content."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import orjson
+
+from vbte.errors import InputError
+from vbte.tables.manifest import device_file, plan_id, sha256
+from vbte.tables.schema import Devices, DeviceTable, Manifest, Route
+
+Document = TypeVar("Document", Manifest, DeviceTable)
+
+#: Directory of the tables within a plan's directory.
+DIRECTORY = "tables"
+
+_REMEDY = "publish the plan again, or take the files from where they were written"
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """``manifest`` and ``devices`` (by node id) as in schema ``vbte.tables/1``; never edited in place."""
+
+    manifest: Manifest
+    devices: Devices
+    encoded: Mapping[str, bytes] | None = field(default=None, repr=False)
+
+    @cached_property
+    def device_bytes(self) -> Mapping[str, bytes]:
+        """The bytes of every device's file."""
+        return encode_devices(self.devices) if self.encoded is None else self.encoded
+
+
+def encode(document: Manifest | DeviceTable) -> bytes:
+    """Return a document as JSON, keys in the schema's order, one line."""
+    return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def encode_devices(devices: Devices) -> dict[str, bytes]:
+    """Return the bytes of every device's file, by device."""
+    return {name: encode(table) for name, table in devices.items()}
+
+
+def tables_to_files(tables: Tables) -> dict[str, bytes]:
+    """Return the files of a plan's tables: path relative to the plan's directory -> content."""
+    files = {f"{DIRECTORY}/manifest.json": encode(tables.manifest)}
+    for name, content in tables.device_bytes.items():
+        files[f"{DIRECTORY}/{device_file(name)}"] = content
+    return files
+
+
+def tables_from_directory(path: str | os.PathLike[str]) -> Tables:
+    """Read tables from a plan's directory, or from the directory that holds ``manifest.json``.
+
+    Raises InputError, naming file and place, when a file is missing or not of schema ``vbte.tables/1``, when a hash
+    does not match, when an id is used that is not there, or when a device's file is not in the manifest.
+    """
+    root = Path(path)
+    if (root / DIRECTORY / "manifest.json").is_file():
+        root = root / DIRECTORY
+    manifest, _ = _read(root / "manifest.json", Manifest)
+    if plan_id(manifest) != manifest["plan"]:
+        raise InputError(
+            "the plan id does not match the content", place=f"{root / 'manifest.json'}: plan", remedy=_REMEDY
+        )
+    devices: dict[str, DeviceTable] = {}
+    encoded: dict[str, bytes] = {}
+    for position, entry in enumerate(manifest["devices"]):
+        name = entry["device"]
+        place = f"{root / 'manifest.json'}: devices[{position}]"
+        if name in devices:
+            raise InputError(f"device {name!r} appears twice", place=place, remedy=_REMEDY)
+        if entry["file"] != device_file(name):
+            raise InputError(
+                f"device {name!r} has file {entry['file']!r}", place=place, remedy=f"it is {device_file(name)!r}"
+            )
+        devices[name], encoded[name] = _read(root / entry["file"], DeviceTable)
+        if sha256(encoded[name]) != entry["sha256"]:
+            raise InputError("the content does not match the manifest's hash", place=str(root / entry["file"]),
+                             remedy=_REMEDY)  # fmt: skip
+        _check_references(devices[name], name, root / entry["file"])
+    _check_no_other(root, manifest)
+    return Tables(manifest, devices, encoded)
+
+
+def _read(file: Path, kind: type[Document]) -> tuple[Document, bytes]:
+    """Read and check one document; returned as it stands in the file."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", place=str(file), remedy=_REMEDY) from None
+    try:
+        document: Document = orjson.loads(content)
+        msgspec.convert(document, kind)
+    except (orjson.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"is not JSON: {error}", place=str(file), remedy=_REMEDY) from None
+    except msgspec.ValidationError as error:
+        raise InputError(f"is not of schema vbte.tables/1: {error}", place=str(file), remedy=_REMEDY) from None
+    return document, content
+
+
+def _check_references(table: DeviceTable, name: str, file: Path) -> None:
+    """Raise InputError for the first id that is used twice or points nowhere."""
+    if table["device"] != name:
+        raise InputError(f"is the table of {table['device']!r}", place=str(file), remedy=f"it should be {name!r}'s")
+    next_hops = _unique([hop["id"] for hop in table["next_hops"]], f"{file}: next_hops")
+    groups = _unique([group["id"] for group in table["next_hop_groups"]], f"{file}: next_hop_groups")
+    _unique([_route_key(route) for route in table["routes"]], f"{file}: routes")
+    for position, group in enumerate(table["next_hop_groups"]):
+        place = f"{file}: next_hop_groups[{position}]"
+        for member in group["members"]:
+            if member["next_hop"] not in next_hops:
+                raise InputError(f"no next hop {member['next_hop']!r}", place=place, remedy=_REMEDY)
+            if member["weight"] < 1:
+                raise InputError(f"a member has weight {member['weight']}", place=place, remedy="a weight is 1 or more")
+        if group["backup"] and group["backup"]["group"] not in groups:
+            raise InputError(f"no group {group['backup']['group']!r}", place=place, remedy=_REMEDY)
+    for position, route in enumerate(table["routes"]):
+        if route["group"] is not None and route["group"] not in groups:
+            raise InputError(f"no group {route['group']!r}", place=f"{file}: routes[{position}]", remedy=_REMEDY)
+
+
+def _route_key(route: Route) -> str:
+    target = route["egress"] if route["label"] is None else route["label"]
+    return f"{route['network_instance']!r}, {route['table']!r}, {target!r}"
+
+
+def _unique(names: list[str], place: str) -> set[str]:
+    unique = set(names)
+    if len(unique) != len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{repeated} appears twice", place=place, remedy=_REMEDY)
+    return unique
+
+
+def _check_no_other(root: Path, manifest: Manifest) -> None:
+    """Raise InputError for a device file that the manifest does not list: an adapter might install it."""
+    listed = {Path(entry["file"]).name for entry in manifest["devices"]}
+    for file in sorted((root / "devices").glob("*.json")):
+        if file.name not in listed:
+            raise InputError("is not in the manifest", place=str(file), remedy="remove it")

@@ -1,0 +1,174 @@
+"""The manifest: what was planned from what, the plan's id, and the order of installation."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+
+from vbte.demands import DemandMatrix
+from vbte.instance import Instance
+from vbte.plan import Plan
+from vbte.tables.commodities import BPS_PER_GBPS
+from vbte.tables.drafts import SHARE_DECIMALS
+from vbte.tables.realised import Realised
+from vbte.tables.schema import SCHEMA, UNHASHED, DeviceFile, Devices, DeviceTable, Inputs, Manifest, Step, Totals
+from vbte.topology import FloatArray, Topology
+from vbte.write.atomic import safe_file_name
+
+#: Bit/s by which floating-point sums of loads may differ for no reason.
+_SUMMATION_NOISE_BPS = 0.01
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What publication adds to a plan; times are RFC 3339 text, since a plan reads no clock."""
+
+    parent: str | None = None
+    sequence: int = 1
+    not_before: str | None = None
+    not_after: str | None = None
+    guardrails: tuple[Mapping[str, Any], ...] = ()
+    approvals: tuple[Mapping[str, Any], ...] = ()
+
+
+def sha256(*chunks: bytes) -> str:
+    """Return ``sha256:HEX`` over the chunks, one after the other."""
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def plan_id(manifest: Mapping[str, Any]) -> str:
+    """Return the id that a manifest's content calls for: a hash of all but what publication fills in."""
+    content = {name: value for name, value in manifest.items() if name not in UNHASHED}
+    return sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS))
+
+
+def device_file(device: str) -> str:
+    """Return the path of a device's file relative to the manifest."""
+    return f"devices/{safe_file_name(device)}.json"
+
+
+def build_manifest(
+    instance: Instance,
+    plan: Plan | None,
+    realised: Realised,
+    devices: Devices,
+    device_bytes: Mapping[str, bytes],
+    publication: Publication,
+) -> Manifest:
+    """Return the manifest of finished device documents; ``plan`` None for the baseline."""
+    error_bps = _link_error_bps(instance.topology, plan, realised)
+    files: list[DeviceFile] = [
+        {"device": name, "file": device_file(name), "sha256": sha256(device_bytes[name])} for name in sorted(devices)
+    ]
+    manifest: Manifest = {
+        "schema": SCHEMA,
+        "document": "manifest",
+        "plan": "",
+        "parent": publication.parent,
+        "sequence": publication.sequence,
+        "validity": {"not_before": publication.not_before, "not_after": publication.not_after},
+        "guardrails": [dict(record) for record in publication.guardrails],
+        "approvals": [dict(record) for record in publication.approvals],
+        "realisation": instance.model.tables.realisation.value if plan else "hop-by-hop",
+        "origin": "plan" if plan else "igp",
+        "model": instance.model.name,
+        "classes": [rules.policy.name for rules in instance.rules],
+        "tenants": [name for name in instance.tenants if name],
+        "inputs": _inputs(instance),
+        "allocation": _allocation(plan) if plan else None,
+        "solver": {
+            "engine": plan.engine.engine,
+            "solver": plan.engine.solver,
+            "reason": plan.termination.reason.value,
+            "limit": plan.termination.limit.value,
+        }
+        if plan
+        else None,
+        # Without a certificate nothing is proven, whatever max_gap says of an empty list.
+        "gap": plan.max_gap if plan and plan.certificates else None,
+        "certificates": [
+            {"stage": proof.stage, "value": proof.value, "bound": proof.bound, "gap": proof.gap}
+            for proof in (plan.certificates if plan else ())
+        ],
+        "max_quantisation_error": round(realised.max_error, SHARE_DECIMALS),
+        "max_link_error_bps": max(error_bps.values(), default=0),
+        "link_error_bps": error_bps,
+        "cannot_realise": _totals(devices),
+        "devices": files,
+        "steps": _steps(devices),
+    }
+    manifest["plan"] = plan_id(manifest)
+    return manifest
+
+
+def _link_error_bps(topology: Topology, plan: Plan | None, realised: Realised) -> dict[str, int]:
+    """Largest difference between realised and planned load over the matrices, by link id, rounded up."""
+    if plan is None:
+        return {}
+    error = np.abs(realised.link_load_gbps - plan.link_load_gbps).max(axis=0) * BPS_PER_GBPS
+    named = sorted((link.id, position) for position, link in enumerate(topology.links))
+    rounded = [(name, math.ceil(error[position] - _SUMMATION_NOISE_BPS)) for name, position in named]
+    return {name: figure for name, figure in rounded if figure > 0}
+
+
+def _totals(devices: Devices) -> Totals:
+    entries = [entry for device in devices.values() for entry in device["cannot_realise"]]
+    return {"count": len(entries), "bps_at_stake": sum(entry["bps_at_stake"] for entry in entries)}
+
+
+def _steps(devices: Devices) -> list[Step]:
+    """One step per device: those that only pass traffic on first, so that no head end sends into the void."""
+    roles = sorted((_is_head_end(table), name) for name, table in devices.items())
+    return [
+        {"position": position, "device": name, "action": "replace", "role": "head-end" if head_end else "transit"}
+        for position, (head_end, name) in enumerate(roles, start=1)
+    ]
+
+
+def _is_head_end(table: DeviceTable) -> bool:
+    return any(route["demands"] is not None and route["group"] is not None for route in table["routes"])
+
+
+def _inputs(instance: Instance) -> Inputs:
+    topology, model = instance.topology, instance.model
+    return {
+        "topology": sha256(orjson.dumps([topology.nodes, topology.links])),
+        "model": sha256(orjson.dumps(model.model_dump(mode="json", by_alias=True), option=orjson.OPT_SORT_KEYS)),
+        "demands": [_demand_hash(matrix) for matrix in instance.demands],
+    }
+
+
+def _demand_hash(matrix: DemandMatrix) -> str:
+    chunks = [
+        orjson.dumps(matrix.node_ids),
+        matrix.source.astype("<i4").tobytes(),
+        matrix.destination.astype("<i4").tobytes(),
+        _float_bytes(matrix.volume_gbps),
+    ]
+    for name in sorted(matrix.attributes):
+        column = matrix.attributes[name]
+        chunks += [orjson.dumps([name, column.values]), column.codes.astype("<i4").tobytes()]
+    return sha256(*chunks)
+
+
+def _allocation(plan: Plan) -> str:
+    paths = plan.paths
+    return sha256(
+        paths.start.astype("<i8").tobytes(),
+        paths.links.astype("<i4").tobytes(),
+        paths.commodity.astype("<i4").tobytes(),
+        _float_bytes(plan.flow_gbps),
+    )
+
+
+def _float_bytes(figures: FloatArray) -> bytes:
+    return figures.astype("<f8").tobytes()

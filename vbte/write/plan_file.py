@@ -1,0 +1,109 @@
+"""A plan as JSON: inputs, paths, certificates and prices, complete enough to be proven again from the file alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import orjson
+
+from vbte.demands import DemandMatrix
+from vbte.plan import Certificate, Plan, Prices
+from vbte.topology import FloatArray, Link, Node, Topology
+
+SCHEMA = "vbte.plan/1"
+
+
+def plan_bytes(plan: Plan) -> bytes:
+    """Return the plan as JSON text (schema ``vbte.plan/1``): columns of figures, one key order, no clock."""
+    instance = plan.instance
+    document = {
+        "schema": SCHEMA,
+        "termination": {"reason": str(plan.termination.reason), "limit": str(plan.termination.limit)},
+        "engine": {
+            "engine": plan.engine.engine,
+            "solver": plan.engine.solver,
+            "forms": dict(sorted(plan.engine.forms.items())),
+            "rows": plan.engine.rows,
+            "columns": plan.engine.columns,
+            "columns_generated": plan.engine.columns_generated,
+        },
+        "model": instance.model.model_dump(mode="json", by_alias=True),
+        "topology": topology_document(instance.topology),
+        "demand_matrices": [_demand_document(matrix) for matrix in instance.demands],
+        "paths": {
+            "commodity": plan.paths.commodity,
+            "hops": plan.paths.hops,
+            "links": plan.paths.links,
+            "flow_gbps": plan.flow_gbps,
+        },
+        "commodities": {
+            "class": instance.class_index,
+            "source": instance.source,
+            "destination": instance.destination,
+            "tenant": instance.tenant_index,
+        },
+        "certificates": [_certificate_document(certificate) for certificate in plan.certificates],
+    }
+    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
+
+
+def topology_document(topology: Topology) -> dict[str, Any]:
+    """Return a topology as plain values, facts at their defaults left out."""
+    return {
+        "name": topology.name,
+        "nodes": [_record(node, Node) for node in topology.nodes],
+        "links": [_record(link, Link) for link in topology.links],
+    }
+
+
+def _record(item: Node | Link, kind: type[Node] | type[Link]) -> dict[str, Any]:
+    """Return the fields of a record that differ from their defaults."""
+    fields = kind.__dataclass_fields__
+    return {name: getattr(item, name) for name, field in fields.items() if getattr(item, name) != field.default}
+
+
+def _demand_document(matrix: DemandMatrix) -> dict[str, Any]:
+    return {
+        "name": matrix.name,
+        "node_ids": matrix.node_ids,
+        "source": matrix.source,
+        "destination": matrix.destination,
+        "volume_gbps": matrix.volume_gbps,
+        "attributes": {
+            name: {"codes": column.codes, "values": column.values} for name, column in sorted(matrix.attributes.items())
+        },
+    }
+
+
+def _certificate_document(certificate: Certificate) -> dict[str, Any]:
+    return {
+        "stage": certificate.stage,
+        "kind": str(certificate.kind),
+        "figure": str(certificate.figure),
+        "priority": certificate.priority,
+        "value": certificate.value,
+        "bound": certificate.bound,
+        "gap": certificate.gap,
+        "held_at": certificate.held_at,
+        "mip_bound": certificate.mip_bound,
+        "termination": {
+            "reason": str(certificate.termination.reason),
+            "limit": str(certificate.termination.limit),
+        },
+        "prices": None if certificate.prices is None else _prices_document(certificate.prices),
+    }
+
+
+def _prices_document(prices: Prices) -> dict[str, Any]:
+    return {
+        "capacity": _sparse(prices.capacity),
+        "class_limit": {str(position): _sparse(array) for position, array in sorted(prices.class_limit.items())},
+        "held": {str(index): price for index, price in sorted(prices.held.items())},
+    }
+
+
+def _sparse(array: FloatArray) -> dict[str, Any]:
+    """Return the entries that are not 0: most links have no price."""
+    matrix, link = np.nonzero(array)
+    return {"matrix": matrix.astype(np.int64), "link": link.astype(np.int64), "price": array[matrix, link]}
