@@ -1,0 +1,113 @@
+"""vbte plans traffic for virtual backbones: proven path allocations and the routing tables that carry them.
+
+>>> import vbte
+>>> network = vbte.dataset("abilene")
+>>> topology = vbte.read_topology(network.topology)
+>>> plan = vbte.optimize(topology, vbte.read_demands(network.demands, topology), model="min-mlu")
+>>> round(plan.max_utilization, 6)
+0.724938
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vbte.api import optimize, optimize_each
+    from vbte.catalogue import dataset, datasets, load_model
+    from vbte.check import check, check_plan
+    from vbte.demands import DemandMatrix
+    from vbte.errors import (
+        GuardrailError,
+        InfeasibleError,
+        InputError,
+        InputWarning,
+        LockedError,
+        SolverError,
+        UsageError,
+        VbteError,
+    )
+    from vbte.paths.igp import igp_loads
+    from vbte.plan import Plan
+    from vbte.policy import PlanningModel, TrafficClass
+    from vbte.read import read_demand_series, read_demands, read_topology
+    from vbte.read.plan_file import read_plan
+    from vbte.solve import SolverProfile
+    from vbte.tables import build_tables, walk
+    from vbte.topology import Link, Node, Topology
+
+#: Public name -> module that defines it. Loaded on first use: a caller that only reads files loads no solver.
+_HOME = {
+    "DemandMatrix": "vbte.demands",
+    "GuardrailError": "vbte.errors",
+    "InfeasibleError": "vbte.errors",
+    "InputError": "vbte.errors",
+    "InputWarning": "vbte.errors",
+    "Link": "vbte.topology",
+    "LockedError": "vbte.errors",
+    "Node": "vbte.topology",
+    "Plan": "vbte.plan",
+    "PlanningModel": "vbte.policy",
+    "SolverError": "vbte.errors",
+    "SolverProfile": "vbte.solve",
+    "Topology": "vbte.topology",
+    "TrafficClass": "vbte.policy",
+    "UsageError": "vbte.errors",
+    "VbteError": "vbte.errors",
+    "build_tables": "vbte.tables",
+    "check": "vbte.check",
+    "check_plan": "vbte.check",
+    "dataset": "vbte.catalogue",
+    "datasets": "vbte.catalogue",
+    "igp_loads": "vbte.paths.igp",
+    "load_model": "vbte.catalogue",
+    "optimize": "vbte.api",
+    "optimize_each": "vbte.api",
+    "read_demand_series": "vbte.read",
+    "read_demands": "vbte.read",
+    "read_plan": "vbte.read.plan_file",
+    "read_topology": "vbte.read",
+    "walk": "vbte.tables",
+}
+
+__version__ = "0.1.0"
+__all__ = [
+    "DemandMatrix",
+    "GuardrailError",
+    "InfeasibleError",
+    "InputError",
+    "InputWarning",
+    "Link",
+    "LockedError",
+    "Node",
+    "Plan",
+    "PlanningModel",
+    "SolverError",
+    "SolverProfile",
+    "Topology",
+    "TrafficClass",
+    "UsageError",
+    "VbteError",
+    "build_tables",
+    "check",
+    "check_plan",
+    "dataset",
+    "datasets",
+    "igp_loads",
+    "load_model",
+    "optimize",
+    "optimize_each",
+    "read_demand_series",
+    "read_demands",
+    "read_plan",
+    "read_topology",
+    "walk",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its home on first use."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'vbte' has no attribute {name!r}")
+    found = getattr(import_module(_HOME[name]), name)
+    globals()[name] = found
+    return found

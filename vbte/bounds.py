@@ -78,7 +78,9 @@ def stage_sequence(instance: Instance) -> list[StageEntry]:
     ``admitted`` is solved once per class priority. ``coupling: sequential`` runs all stages for one priority, then the
     next; ``joint`` plans all classes together.
     """
-    model, priorities = instance.model, instance.priorities
+    model = instance.model
+    # Classes without demands need no stage of their own.
+    priorities = tuple(np.unique(instance.priority).tolist()) or instance.priorities[:1]
     if model.coupling is Coupling.SEQUENTIAL:
         return [(stage, priority, (priority,)) for priority in priorities for stage in model.stages]
     return [
@@ -189,7 +191,8 @@ def lagrangian_bound(problem: StageProblem, prices: Prices, oracle: PathOracle) 
         total -= problem.utilization_cap * priced_capacity
     if not np.isfinite(total):
         return None
-    return -total if problem.kind is StageKind.ADMITTED else total
+    # Adding 0 turns -0.0 into 0.0.
+    return (-total if problem.kind is StageKind.ADMITTED else total) + 0.0
 
 
 def _concurrent_bound(problem: StageProblem, price: FloatArray, priced_capacity: float, rhs: float) -> float | None:

@@ -8,17 +8,23 @@ id and carry the plan when walked, and that the summary says the same.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import orjson
 
 from vbte.bounds import StageProblem, lagrangian_bound, stage_problem, stage_sequence, stage_value
+from vbte.errors import InputError
 from vbte.oracle import PathOracle, keeps_bounds
+from vbte.paths.igp import igp_loads
 from vbte.plan import Certificate, Plan, Reason
 from vbte.policy import Admission, CapacityRule, Split, StageKind
 from vbte.read.plan_file import read_plan
+from vbte.report.outcome import disagreement
+from vbte.report.summary import summarize, summary_bytes
+from vbte.tables import belongs_to, compare, offered_traffic, tables_from_directory, walk
 from vbte.tolerance import (
     CAPACITY_SLACK_SHARE,
     CERTIFICATE_SLACK_SHARE,
@@ -76,7 +82,7 @@ def check(directory: str | os.PathLike[str]) -> CheckReport:
 def check_plan(plan: Plan) -> CheckReport:
     """Prove a plan in memory again: paths, flows, loads and certificates."""
     oracle = PathOracle(plan.instance)
-    findings = [*_paths(plan, oracle), *_flows(plan), *_splits(plan), *_loads(plan)]
+    findings = [*_paths(plan), *_flows(plan), *_splits(plan), *_loads(plan)]
     proven, faults = _certificates(plan, oracle)
     return CheckReport((*findings, *faults), proven)
 
@@ -89,7 +95,7 @@ def _listed(place: str, faults: list[str]) -> Iterator[Finding]:
         yield Finding(place, f"and {len(faults) - LISTED} more of the same kind")
 
 
-def _paths(plan: Plan, oracle: PathOracle) -> Iterator[Finding]:
+def _paths(plan: Plan) -> Iterator[Finding]:
     """Every path joins its commodity's ends without a break or a repeated node, over links its class may use."""
     instance, paths = plan.instance, plan.paths
     topology = instance.topology
@@ -239,5 +245,49 @@ def _close(first: float, second: float) -> bool:
 
 
 def _files(folder: Path, plan: Plan) -> Iterator[Finding]:
-    """Tables and summary: the hash, the walk, the figures."""
-    yield from ()
+    """Tables and summary say what the plan says: the hashes, the walk, the figures."""
+    try:
+        tables = tables_from_directory(folder)
+    except InputError as error:
+        yield Finding(error.place, f"{error.fault}{'; ' + error.remedy if error.remedy else ''}")
+        return
+    # File hashes and the plan id are checked on reading; this ties them to plan.json.
+    if not belongs_to(tables.manifest, plan):
+        yield Finding("tables/manifest.json", "the tables are not those of plan.json")
+    instance = plan.instance
+    walks = []
+    for matrix in range(instance.n_matrices):
+        walked = walk(tables, instance.topology, offered_traffic(instance, matrix))
+        walks.append(compare(walked, plan, matrix))
+        place = f"tables: walk of matrix {matrix}"
+        if not walks[-1].agrees:
+            yield Finding(place, disagreement(plan, walks[-1]))
+    igp = [igp_loads(instance.topology, demands) for demands in instance.demands]
+    yield from _summary(folder, summarize(plan, tables, walks, igp))
+
+
+def _summary(folder: Path, expected: Mapping[str, object]) -> Iterator[Finding]:
+    """The summary on file is the one the plan and its tables give."""
+    try:
+        stored = orjson.loads((folder / "summary.json").read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        yield Finding("summary.json", f"can't be read: {error}")
+        return
+    if not isinstance(stored, dict):
+        yield Finding("summary.json", "not a mapping")
+        return
+    recomputed = orjson.loads(summary_bytes(expected))
+    for key in sorted({*stored, *recomputed}):
+        if not _same(stored.get(key), recomputed.get(key)):
+            yield Finding(f"summary.json: {key}", "does not follow from the plan and its tables")
+
+
+def _same(first: object, second: object) -> bool:
+    """True when two JSON values agree, figures within the rounding of another summation order."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        return first.keys() == second.keys() and all(_same(first[key], second[key]) for key in first)
+    if isinstance(first, list) and isinstance(second, list):
+        return len(first) == len(second) and all(_same(a, b) for a, b in zip(first, second, strict=True))
+    if isinstance(first, float) or isinstance(second, float):
+        return isinstance(first, int | float) and isinstance(second, int | float) and _close(first, second)
+    return first == second

@@ -67,8 +67,8 @@ class Tools:
 class StagedProgram:
     """One program at a solver, going through its stages.
 
-    ``paths`` are the path columns so far, in column order; ``generates`` says whether more may be added. ``hold_rows`` maps the index of an earlier certificate to
-    (row, scale of the row).
+    ``paths`` are the path columns so far, in column order; ``generates`` says whether more may be added.
+    ``hold_rows`` maps the index of an earlier certificate to (row, scale of the row).
     """
 
     tools: Tools

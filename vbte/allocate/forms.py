@@ -18,8 +18,8 @@ from vbte.policy import CandidateKind
 from vbte.policy import CandidatePaths as CandidatePathOptions
 from vbte.topology import BoolArray
 
-#: Path columns win when a class has this many times fewer commodities than link flows (see bench/README.md).
-COMMODITIES_PER_LINK_FLOW = 1 / 50
+#: Path columns win when a class has fewer commodities per link flow than this (see bench/README.md).
+COMMODITIES_PER_LINK_FLOW = 1 / 8
 
 #: Paths per commodity that an integer program may choose from, beside those its relaxation generates.
 _INTEGER_POOL = CandidatePathOptions(kind=CandidateKind.K_SHORTEST, k=6)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vbte.demands import AttributeColumn, DemandMatrix
 from vbte.errors import InputError, InputWarning
+from vbte.read.fields import reciprocal
 from vbte.topology import FloatArray, IntArray
 from vbte.units import format_gbps, gbps_factor
 
@@ -92,8 +93,8 @@ def numbers(cells: Sequence[str], line: NDArray[np.int64], origin: str, what: st
 
 def to_gbps(figures: FloatArray, factor: float) -> FloatArray:
     """Return ``figures * factor``, rounded once: by division where the factor is a reciprocal."""
-    reciprocal = round(1 / factor) if 0 < factor < 1 else 0
-    return figures / reciprocal if reciprocal and reciprocal * factor == 1 else figures * factor
+    divisor = reciprocal(factor)
+    return figures / divisor if divisor else figures * factor
 
 
 def bandwidth_factor(unit: str | float, *, place: str = "") -> float:

@@ -153,7 +153,14 @@ def unknown_key(key: str, known: Iterable[str], *, noun: str = "key") -> InputEr
 
 def scaled(figure: float, factor: float) -> float:
     """Return ``figure * factor``, rounded once: by division where the factor is a reciprocal (9920000 kbit/s)."""
-    return figure / round(1 / factor) if 0 < factor < 1 and round(1 / factor) * factor == 1 else figure * factor
+    divisor = reciprocal(factor)
+    return figure / divisor if divisor else figure * factor
+
+
+def reciprocal(factor: float) -> int:
+    """Return n where ``factor`` is 1/n for a whole n above 1, else 0: 1e-3 has no exact double, 1000 has."""
+    divisor = round(1 / factor) if 0 < factor < 1 else 0
+    return divisor if divisor * factor == 1 else 0
 
 
 def typed_value(value: Any, field: Field) -> Any:
@@ -177,9 +184,9 @@ def loose_value(value: Any, field: Field) -> Any:
 
 def as_text(value: Any, field: Field) -> str:
     """Return text; whole numbers are taken as ids. Raises InputError for everything else and for empty text."""
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
-        return str(int(value))
     if not isinstance(value, str):
+        if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+            return str(int(value))
         raise InputError(f"{field.name} is {_shown(value)}", remedy="text is needed; quote it")
     if not value.strip():
         raise InputError(f"{field.name} is empty", remedy="text is needed")
@@ -195,6 +202,8 @@ def _as_names(value: Any, field: Field) -> tuple[str, ...]:
 
 
 def _as_number(value: Any, field: Field) -> float:
+    if isinstance(value, float):
+        return float(value)
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise InputError(f"{field.name} is {_shown(value)}", remedy="a number is needed")
     try:
@@ -207,7 +216,7 @@ def _as_figure(value: Any, field: Field) -> float:
     figure = _as_number(value, field)
     if not 0 <= figure < math.inf:
         raise InputError(f"{field.name} is {value}", remedy="a figure of 0 or more is needed")
-    return scaled(figure, field.factor)
+    return figure if field.factor == 1.0 else scaled(figure, field.factor)
 
 
 def _as_integer(value: Any, field: Field) -> int:

@@ -163,10 +163,18 @@ def _node(node_id: str, attributes: Mapping[str, Any], place: Place) -> Node:
         except InputError as error:
             raise error.at(str(place)) from None
     position = attributes.get("pos")
-    if isinstance(position, list | tuple) and len(position) == 2 and "latitude" not in facts:
-        field_of_position = Field("pos", Kind.POSITION)
-        try:
-            facts["longitude"], facts["latitude"] = (loose_value(part, field_of_position) for part in position)
-        except InputError as error:
-            raise error.at(str(place)) from None
+    if "latitude" not in facts and hasattr(position, "__len__") and not isinstance(position, str):
+        facts |= _position(position, place)
     return Node(node_id, **facts)
+
+
+def _position(pair: Any, place: Place) -> dict[str, float]:
+    """Longitude and latitude from a pair of them (a list, or an array as networkx layouts give)."""
+    try:
+        longitude, latitude = (loose_value(part, Field("pos", Kind.POSITION)) for part in pair)
+    except InputError as error:
+        raise error.at(str(place)) from None
+    except (TypeError, ValueError):
+        fault = "pos is no pair of numbers"
+        raise InputError(fault, place=str(place), remedy="longitude and latitude are needed") from None
+    return {"longitude": longitude, "latitude": latitude}

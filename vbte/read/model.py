@@ -51,7 +51,7 @@ def read_record(
     try:
         return record.model_validate(merged)
     except ValidationError as error:
-        faults = error.errors(include_url=False)
+        faults = _own_faults(error.errors(include_url=False))
         raise _rejected([_fault(fault, owners, layers[0], record) for fault in faults], layers[0]) from None
 
 
@@ -79,6 +79,20 @@ def _file(source: ModelSource) -> NativeFile:
         return NativeFile(source, "model")
     document = open_document(source)
     return native_file(document, as_json=document.suffix == ".json")
+
+
+def _own_faults(faults: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out lists that are too short only because pydantic has dropped their faulty items."""
+    return [
+        fault
+        for fault in faults
+        if fault["type"] != "too_short"
+        or not any(len(other["loc"]) > len(fault["loc"]) and _starts(other["loc"], fault["loc"]) for other in faults)
+    ]
+
+
+def _starts(path: KeyPath, start: KeyPath) -> bool:
+    return path[: len(start)] == start
 
 
 def _fault(

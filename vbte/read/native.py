@@ -9,7 +9,7 @@ from typing import Any
 from vbte.errors import InputError
 from vbte.read.fields import Field, Kind, Units, field_of, typed_value, unknown_key
 from vbte.read.json_text import load_json
-from vbte.read.places import NO_LINES, Lines, Place, place_of
+from vbte.read.places import NO_LINES, KeyPath, Lines, place_of
 from vbte.read.source import Document
 from vbte.read.yaml_text import load_yaml
 
@@ -25,14 +25,6 @@ class NativeFile:
     def place(self, *path: str | int) -> str:
         """Return ``'file:line: key.path'``."""
         return place_of(self.origin, path, self.lines)
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One entry of a list, converted: field name -> value. ``place`` is for messages."""
-
-    facts: dict[str, Any]
-    place: Place
 
 
 def native_file(document: Document, *, as_json: bool) -> NativeFile:
@@ -57,6 +49,13 @@ def check_top(file: NativeFile, schema: str, known: tuple[str, ...], units: Unit
     return _units(file, units)
 
 
+def stated_name(file: NativeFile) -> str:
+    """Return the ``name`` at the top of a file, '' if there is none. Raises InputError if it is no text."""
+    if "name" not in file.data:
+        return ""
+    return str(_scalar(file, ("name",), file.data["name"], Field("name", Kind.TEXT)))
+
+
 def _units(file: NativeFile, fallback: Units) -> Units:
     stated = file.data.get("units", {})
     if not isinstance(stated, Mapping):
@@ -76,10 +75,11 @@ def _units(file: NativeFile, fallback: Units) -> Units:
 
 def records(
     file: NativeFile, key: str, fields: Mapping[str, Kind], units: Units, *, scalar: Field | None = None
-) -> Iterator[Record]:
-    """Yield the records of the list under ``key``; ``scalar``: an entry that is no mapping states this field alone.
+) -> Iterator[dict[str, Any]]:
+    """Yield the entries of the list under ``key`` as converted facts: field name -> value.
 
-    Raises InputError with file, line and key path on anything that is not of the fields' kinds.
+    ``scalar``: an entry that is no mapping states this field alone. Raises InputError with file, line and key path on
+    anything that is not of the fields' kinds.
     """
     entries = file.data.get(key)
     if not isinstance(entries, list | tuple):
@@ -87,13 +87,12 @@ def records(
         raise InputError(fault, place=file.place(key), remedy=f"a list of {key} is needed")
     keys = _Keys(fields, units, {})
     for position, entry in enumerate(entries):
-        place = Place(file.origin, (key, position), file.lines)
         if isinstance(entry, Mapping):
-            yield Record(_facts(entry, place, keys), place)
+            yield _facts(file, (key, position), entry, keys)
         elif scalar is not None:
-            yield Record({scalar.name: _value(entry, scalar, place)}, place)
+            yield {scalar.name: _scalar(file, (key, position), entry, scalar)}
         else:
-            raise InputError("not a mapping", place=str(place), remedy="write key: value pairs")
+            raise InputError("not a mapping", place=file.place(key, position), remedy="write key: value pairs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,30 +105,28 @@ class _Keys:
 
     def field(self, key: str) -> Field | None:
         if key not in self.known:
-            self.known[key] = field_of(key, self.fields, self.units)
+            self.known[key] = field_of(str(key), self.fields, self.units)
         return self.known[key]
 
 
-def _facts(entry: Mapping[str, Any], place: Place, keys: _Keys) -> dict[str, Any]:
+def _facts(file: NativeFile, path: KeyPath, entry: Mapping[str, Any], keys: _Keys) -> dict[str, Any]:
     facts: dict[str, Any] = {}
-    for key, value in entry.items():
-        inner = Place(place.origin, (*place.path, str(key)), place.lines)
-        try:
-            stated = keys.field(str(key))
-        except InputError as error:
-            raise error.at(str(inner)) from None
-        if stated is None:
-            continue
-        if stated.name in facts:
-            raise InputError(
-                f"{stated.name} is stated twice, in two units", place=str(inner), remedy="keep one of them"
-            )
-        facts[stated.name] = _value(value, stated, inner)
+    key = ""
+    try:
+        for key, value in entry.items():
+            stated = keys.field(key)
+            if stated is None:
+                continue
+            if stated.name in facts:
+                raise InputError(f"{stated.name} is stated twice, in two units", remedy="keep one of them")
+            facts[stated.name] = typed_value(value, stated)
+    except InputError as error:
+        raise error.at(file.place(*path, str(key))) from None
     return facts
 
 
-def _value(value: Any, field: Field, place: Place) -> Any:
+def _scalar(file: NativeFile, path: KeyPath, value: Any, field: Field) -> Any:
     try:
         return typed_value(value, field)
     except InputError as error:
-        raise error.at(str(place)) from None
+        raise error.at(file.place(*path)) from None

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from vbte.demands import ATTRIBUTES, DemandMatrix
 from vbte.errors import InputError
 from vbte.read.demand_build import DemandColumns, demand_matrix, encode_ends
-from vbte.read.fields import DEMAND_FIELDS, Field, Kind, Units, typed_value
-from vbte.read.native import NativeFile, Record, check_top, records
+from vbte.read.fields import DEMAND_FIELDS, Units
+from vbte.read.native import NativeFile, check_top, records, stated_name
 from vbte.topology import Topology
 
 SCHEMA = "vbte.demands/1"
@@ -26,8 +26,9 @@ def read_native_demands(
 ) -> DemandMatrix:
     """Return the demands in ``file``. Raises InputError with file, line and key path; ``topology`` as a check too."""
     units = check_top(file, SCHEMA, _TOP_KEYS, Units(bandwidth=unit))
-    facts = [_checked(record).facts for record in records(file, "demands", DEMAND_FIELDS, units)]
-    name = name or _name(file)
+    facts = list(records(file, "demands", DEMAND_FIELDS, units))
+    _check_complete(file, facts)
+    name = name or stated_name(file)
     try:
         return _matrix(file, facts, topology, name, _NO_LINES)
     except InputError:
@@ -49,11 +50,12 @@ def _matrix(
     return demands
 
 
-def _checked(record: Record) -> Record:
-    for key in _NEEDED:
-        if key not in record.facts:
-            raise InputError(f"{key} is missing", place=str(record.place), remedy="state it for every demand")
-    return record
+def _check_complete(file: NativeFile, facts: Sequence[dict[str, Any]]) -> None:
+    for position, stated in enumerate(facts):
+        for key in _NEEDED:
+            if key not in stated:
+                place = file.place("demands", position)
+                raise InputError(f"{key} is missing", place=place, remedy="state it for every demand")
 
 
 def _column(facts: Sequence[dict[str, Any]], key: str) -> list[str]:
@@ -65,12 +67,3 @@ def _lines(file: NativeFile, count: int) -> NDArray[np.int64]:
     if not len(file.lines):
         return _NO_LINES
     return np.array([file.lines["demands", position] for position in range(count)], dtype=np.int64)
-
-
-def _name(file: NativeFile) -> str:
-    if "name" not in file.data:
-        return ""
-    try:
-        return str(typed_value(file.data["name"], Field("name", Kind.TEXT)))
-    except InputError as error:
-        raise error.at(file.place("name")) from None

@@ -45,19 +45,26 @@ class _Reader:
 
     def __init__(self, document: Document) -> None:
         self._origin = document.origin
-        self._tokens = list(_tokens(document.text))
+        # Two flat lists: a list of pairs costs the garbage collector more than the parsing.
+        self._words: list[str] = []
+        self._lines: list[int] = []
         self._position = 0
-        if not self._tokens:
+        for number, line in enumerate(document.text.split("\n"), start=1):
+            if not line.startswith("?SNDlib"):
+                words = _TOKEN.findall(line.partition("#")[0])
+                self._words += words
+                self._lines += [number] * len(words)
+        if not self._words:
             raise InputError("the file is empty", place=self._origin)
 
     @property
     def at_end(self) -> bool:
-        return self._position == len(self._tokens)
+        return self._position == len(self._words)
 
     @property
     def line(self) -> int:
         """Line of the token handed out last."""
-        return self._tokens[max(self._position - 1, 0)][1]
+        return self._lines[max(self._position - 1, 0)]
 
     @property
     def place(self) -> str:
@@ -67,11 +74,11 @@ class _Reader:
         if self.at_end:
             raise self.error("the file ends inside a section", "close every ( with )")
         self._position += 1
-        return self._tokens[self._position - 1][0]
+        return self._words[self._position - 1]
 
     def sees(self, text: str) -> bool:
         """True if ``text`` comes next."""
-        return not self.at_end and self._tokens[self._position][0] == text
+        return not self.at_end and self._words[self._position] == text
 
     def expect(self, text: str) -> None:
         if not self.sees(text):
@@ -87,13 +94,6 @@ class _Reader:
 
     def error(self, fault: str, remedy: str) -> InputError:
         return InputError(fault, place=self.place, remedy=remedy)
-
-
-def _tokens(text: str) -> Iterator[tuple[str, int]]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.startswith("?SNDlib"):
-            for match in _TOKEN.finditer(line.partition("#")[0]):
-                yield match.group(), number
 
 
 def _entries(reader: _Reader, entry: Callable[[_Reader], Entry]) -> Iterator[Entry]:

@@ -58,7 +58,7 @@ def _id(element: Element, origin: str) -> str:
 def _node(element: Element, origin: str) -> Node:
     node_id = _id(element, origin)
     place = f"{origin}: node {node_id!r}"
-    if not any(descendants(element, "coordinates")):
+    if next(descendants(element, "coordinates"), None) is None:
         return Node(node_id)
     return Node(node_id, longitude=_coordinate(element, "x", place), latitude=_coordinate(element, "y", place))
 

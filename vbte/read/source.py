@@ -64,8 +64,7 @@ def open_document(source: Source, *, max_bytes: int = MAX_INPUT_BYTES) -> Docume
     """Read ``source`` whole, decompressing gzip. Raises InputError for anything that can't be read or is too large."""
     if hasattr(source, "read"):
         return _from_file(source, max_bytes)
-    if hasattr(source, "read_bytes") and not isinstance(source, os.PathLike):
-        # A resource of an installed package that may lie inside an archive.
+    if _is_resource(source):
         return _from_file(_named_bytes(source), max_bytes)
     path = checked_path(source)
     try:
@@ -91,7 +90,7 @@ def checked_path(source: Any) -> Path:
 
 def is_directory(source: Any) -> bool:
     """True if ``source`` names a directory; False for open files and for names no file can have."""
-    if hasattr(source, "read"):
+    if hasattr(source, "read") or _is_resource(source):
         return False
     return os.path.isdir(checked_path(source))  # noqa: PTH112 - Path.is_dir raises on names that are too long
 
@@ -104,6 +103,11 @@ def _from_file(file: Any, max_bytes: int) -> Document:
     except (OSError, ValueError) as error:
         raise InputError(f"cannot be read: {error}", place=origin) from None
     return Document(origin, _unpacked(data, origin, max_bytes))
+
+
+def _is_resource(source: Any) -> bool:
+    """True for a resource of an installed package that may lie inside an archive."""
+    return hasattr(source, "read_bytes") and not isinstance(source, os.PathLike)
 
 
 def _named_bytes(resource: Any) -> IO[bytes]:

@@ -90,6 +90,10 @@ def _document(source: Any) -> Document:
 
 def _native(document: Document, defaults: TopologyDefaults, name: str, *, as_json: bool) -> Topology:
     file = native_file(document, as_json=as_json)
+    if as_json and is_node_link(file.data):
+        # The keys that tell stood too far down for detection.
+        graph = from_node_link(file.data, file.origin, lines=file.lines)
+        return graph_topology(graph, defaults, name=name or _graph_name(graph) or document.stem)
     return read_native_topology(file, defaults, name=name, fallback_name=document.stem)
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from vbte.instance import Instance
-from vbte.tables.drafts import SHARE_DECIMALS
+from vbte.tables.drafts import ADMITTED_DECIMALS
 from vbte.tables.schema import Route, RouteDemands, network_instance
 from vbte.topology import FloatArray
 
@@ -55,7 +55,7 @@ class CommodityWords:
             np.max(counts, axis=0).tolist(),
             np.rint(offered * BPS_PER_GBPS).astype(np.int64).tolist(),
             np.rint(offered * self.admitted_share * BPS_PER_GBPS).astype(np.int64).tolist(),
-            np.round(self.admitted_share, SHARE_DECIMALS).tolist(),
+            np.round(self.admitted_share, ADMITTED_DECIMALS).tolist(),
             strict=True,
         )
         return [

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from vbte.tables.ranges import ranges
 from vbte.topology import BoolArray, FloatArray, IntArray, Topology
 
 Positions = NDArray[np.int64]
@@ -115,14 +116,6 @@ def keep_edges(dag: Dag, kept: BoolArray) -> Dag:
         dag, key=dag.key[kept], link=dag.link[kept], flow_gbps=dag.flow_gbps[kept], tail=dag.tail[kept],
         head=dag.head[kept], level=level,
     )  # fmt: skip
-
-
-def ranges(first: Positions, last: Positions) -> Positions:
-    """Return all integers of the half-open ranges, one range after the other."""
-    length = last - first
-    ends = np.cumsum(length)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.asarray(np.arange(total) + np.repeat(first - (ends - length), length))
 
 
 def _levels(tail: Positions, head: Positions, n_states: int) -> tuple[Positions, tuple[slice, ...]]:

@@ -24,10 +24,13 @@ from vbte.tables.schema import (
     Route,
     Steering,
 )
-from vbte.topology import Link, Topology
+from vbte.topology import Link, Node, Topology
 
-#: Decimals of shares in the tables: enough to lose nothing, few enough to hide summation order.
+#: Decimals of shares in the tables: few enough to hide summation order.
 SHARE_DECIMALS = 9
+
+#: Decimals of admitted shares, which rates are multiplied by.
+ADMITTED_DECIMALS = 12
 
 
 @dataclass(eq=False)
@@ -103,11 +106,14 @@ class DeviceLimits:
     max_segments: Weights
 
 
+def profile_of(node: Node, model: PlanningModel) -> DeviceProfile:
+    """Return what a node can hold: its device profile where the model has it, else ``model.tables``."""
+    return model.device_profiles.get(node.device_profile or "", model.tables)
+
+
 def device_limits(topology: Topology, model: PlanningModel) -> DeviceLimits:
-    """Return the limits of every node: of its device profile where the model has it, else of ``model.tables``."""
-    profiles: list[DeviceProfile] = [
-        model.device_profiles.get(node.device_profile or "", model.tables) for node in topology.nodes
-    ]
+    """Return the limits of every node."""
+    profiles = [profile_of(node, model) for node in topology.nodes]
 
     def column(name: str) -> Weights:
         return np.array([getattr(profile, name) for profile in profiles], dtype=np.int64)
@@ -162,8 +168,10 @@ def steering_section(model: PlanningModel) -> list[Steering]:
         for position, rule in enumerate(traffic_class.match, start=1):
             stated = {name: sorted(getattr(rule, name)) for name in type(rule).model_fields if getattr(rule, name)}
             section.append(_steer(f"{traffic_class.name}/{position}", stated, traffic_class.name))
+        if not traffic_class.match and traffic_class.name != model.fallback_class:
+            # Its demands name it; no packet field leads to its table.
+            section.append(_steer(f"{traffic_class.name}/0", {"class": [traffic_class.name]}, traffic_class.name))
     section.append(_steer("default", None, model.fallback_class))
-    # A class without rules takes demands that name it; its table exists though no packet field leads there.
     return section
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -135,7 +136,7 @@ def _route_key(route: Route) -> str:
 def _unique(names: list[str], place: str) -> set[str]:
     unique = set(names)
     if len(unique) != len(names):
-        repeated = next(name for name in names if names.count(name) > 1)
+        repeated = Counter(names).most_common(1)[0][0]
         raise InputError(f"{repeated} appears twice", place=place, remedy=_REMEDY)
     return unique
 

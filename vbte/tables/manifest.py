@@ -110,6 +110,11 @@ def build_manifest(
     return manifest
 
 
+def belongs_to(manifest: Manifest, plan: Plan) -> bool:
+    """Return whether a manifest was made for this plan: same inputs, same allocation, by their hashes."""
+    return manifest["inputs"] == _inputs(plan.instance) and manifest["allocation"] == _allocation(plan)
+
+
 def _link_error_bps(topology: Topology, plan: Plan | None, realised: Realised) -> dict[str, int]:
     """Largest difference between realised and planned load over the matrices, by link id, rounded up."""
     if plan is None:
@@ -142,7 +147,7 @@ def _inputs(instance: Instance) -> Inputs:
     topology, model = instance.topology, instance.model
     return {
         "topology": sha256(orjson.dumps([topology.nodes, topology.links])),
-        "model": sha256(orjson.dumps(model.model_dump(mode="json", by_alias=True), option=orjson.OPT_SORT_KEYS)),
+        "model": sha256(orjson.dumps(model.model_dump(mode="json", by_alias=True, exclude_defaults=True), option=orjson.OPT_SORT_KEYS)),
         "demands": [_demand_hash(matrix) for matrix in instance.demands],
     }
 

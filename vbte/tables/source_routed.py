@@ -9,7 +9,8 @@ import numpy as np
 from vbte.paths.igp import IgpRouting, igp_next_hops
 from vbte.plan import Plan
 from vbte.tables.commodities import CommodityWords, bps
-from vbte.tables.drafts import SHARE_DECIMALS, DeviceDraft, device_limits
+from vbte.tables.drafts import SHARE_DECIMALS, DeviceDraft, device_limits, profile_of
+from vbte.tables.fallback import igp_way
 from vbte.tables.labels import LabelPlan, group_id, label_plan, spelt
 from vbte.tables.realised import Realised
 from vbte.tables.schema import CannotRealise, Member, NextHop, Segment
@@ -129,12 +130,8 @@ def _igp_next_hop(
     """Return the way to a commodity's egress by its node SID alone."""
     topology, instance = routing.topology, splits.plan.instance
     source, egress = int(instance.source[commodity]), int(instance.destination[commodity])
-    passed: list[int] = []
-    node = source
-    while node != egress and (link := int(routing.sole_next_hop[node, egress])) >= 0:
-        passed.append(link)
-        node = int(topology.head[link])
-    pinned = [topology.links[link] for link in passed] if node == egress else []
+    way = igp_way(routing, source, egress)
+    pinned = [topology.links[link] for link in way.links] if way.is_single else []
     first_link = int(routing.sole_next_hop[source, egress])
     first = topology.links[first_link] if first_link >= 0 else None
     return {
@@ -153,13 +150,18 @@ def _igp_next_hop(
 def _add_refusals(drafts: Sequence[DeviceDraft], splits: Splits, words: CommodityWords) -> None:
     """Add a ``cannot_realise`` entry for every path that no table holds."""
     instance, links = words.instance, words.instance.topology.links
-    limits = device_limits(instance.topology, instance.model)
     on_igp = set(splits.row_commodity[splits.row_path < 0].tolist())
+    served = set(splits.row_commodity.tolist())
+    planned_gbps = (splits.plan.admitted_share * instance.peak_gbps)[splits.paths.commodity] * splits.share
     for path in np.flatnonzero(splits.deep | splits.crowded).tolist():
         commodity = int(splits.paths.commodity[path])
-        source = int(instance.source[commodity])
-        depth, egress = int(splits.segments.depth[path]), words.egress[commodity]
-        tenant_label = " besides the tenant's label" if words.tenant[commodity] else ""
+        egress = words.egress[commodity]
+        if commodity in on_igp:
+            substitute = f"the IGP's way to {egress}"
+        elif commodity in served:
+            substitute = "the group's other paths, in proportion"
+        else:
+            substitute = "none: nothing is admitted, since the class may not use the IGP's way"
         entry: CannotRealise = {
             "object": {
                 "kind": "path",
@@ -169,13 +171,21 @@ def _add_refusals(drafts: Sequence[DeviceDraft], splits: Splits, words: Commodit
                 "links": [links[link].id for link in splits.paths[path].tolist()],
             },
             "reason": "segment-depth" if splits.deep[path] else "group-size",
-            "detail": f"needs {depth} segments{tenant_label}, the device pushes {limits.max_segments[source]} labels"
-            if splits.deep[path]
-            else f"a group holds {limits.max_group_members[source]} members and the others are larger",
-            "substitute": f"IGP paths to {egress}" if commodity in on_igp else "the group's other paths, in proportion",
-            "bps_at_stake": bps(splits.share[path] * splits.admitted_share[commodity] * instance.peak_gbps[commodity]),
+            "detail": _refusal(splits, words, path),
+            "substitute": substitute,
+            "bps_at_stake": bps(planned_gbps[path]),
         }
-        drafts[source].cannot_realise.append(entry)
+        drafts[instance.source[commodity]].cannot_realise.append(entry)
+
+
+def _refusal(splits: Splits, words: CommodityWords, path: int) -> str:
+    commodity = splits.paths.commodity[path]
+    node = splits.plan.instance.topology.nodes[splits.plan.instance.source[commodity]]
+    limits = profile_of(node, splits.plan.instance.model)
+    if splits.crowded[path]:
+        return f"a group holds {limits.max_group_members} members, and the others are larger"
+    besides = " and the tenant's label" if words.tenant[commodity] else ""
+    return f"needs {splits.segments.depth[path]} segments{besides}, the device pushes {limits.max_segments}"
 
 
 def _ending_tenants(words: CommodityWords, n_nodes: int) -> list[set[str]]:

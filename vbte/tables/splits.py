@@ -10,6 +10,7 @@ import numpy as np
 from vbte.paths.igp import IgpRouting, ecmp_flows
 from vbte.plan import PathSet, Plan
 from vbte.tables.drafts import DeviceLimits
+from vbte.tables.fallback import igp_way, suits
 from vbte.tables.quantise import Weights, quantise
 from vbte.tables.segments import SegmentLists, segment_lists
 from vbte.tolerance import DUST_SHARE
@@ -80,7 +81,8 @@ def split(plan: Plan, routing: IgpRouting, limits: DeviceLimits) -> Splits:
     """Return which paths are held and their weights.
 
     A path whose segment list is deeper than its head end pushes, or that is not among the largest that fit a group,
-    gives its share to the commodity's other paths in proportion; where none is left the IGP path is taken.
+    gives its share to the commodity's other paths in proportion; where none is left the IGP's way is taken if the
+    class may use it, and else nothing is admitted.
     """
     paths, share = with_flow(plan)
     segments = segment_lists(paths, routing)
@@ -88,7 +90,8 @@ def split(plan: Plan, routing: IgpRouting, limits: DeviceLimits) -> Splits:
     n_commodities = plan.instance.n_commodities
     held = np.where(deep | crowded, 0.0, share)
     left = np.bincount(paths.commodity, weights=held, minlength=n_commodities)
-    lost = np.flatnonzero((np.bincount(paths.commodity, minlength=n_commodities) > 0) & (left <= 0)).astype(np.int32)
+    lost = np.flatnonzero((np.bincount(paths.commodity, minlength=n_commodities) > 0) & (left <= 0))
+    lost = np.array([at for at in lost.tolist() if _igp_serves(plan, routing, at)], dtype=np.int32)
     kept = np.flatnonzero(held > 0).astype(np.int32)
     row_commodity = np.concatenate([paths.commodity[kept], lost])
     order = np.argsort(row_commodity, kind="stable")
@@ -104,6 +107,13 @@ def split(plan: Plan, routing: IgpRouting, limits: DeviceLimits) -> Splits:
     return Splits(
         plan, paths, segments, share, deep, crowded, row_path[used], row_commodity[used], weight[used], error
     )  # fmt: skip
+
+
+def _igp_serves(plan: Plan, routing: IgpRouting, commodity: int) -> bool:
+    instance = plan.instance
+    source, egress = int(instance.source[commodity]), int(instance.destination[commodity])
+    rules = instance.rules[instance.class_index[commodity]]
+    return suits(igp_way(routing, source, egress), rules, routing, source, egress)
 
 
 def with_flow(plan: Plan) -> tuple[PathSet, FloatArray]:

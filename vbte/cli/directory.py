@@ -1,0 +1,99 @@
+"""Plan directories: one writer at a time, whole or not at all, and never over somebody else's files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from vbte.errors import InputError, LockedError, UsageError
+from vbte.write.atomic import staged_directory
+
+#: What a directory written by ``vbte`` may hold at its top; plans of a series have numbers for names.
+_OWN_NAMES = frozenset(("plan.json", "summary.json", "map.svg", "tables"))
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold the lock of a plan directory, a file beside it. Raises LockedError when another run has it.
+
+    Parents made here are removed again when nothing was put into them.
+    """
+    directory = directory.absolute()
+    made = [parent for parent in directory.parents if not parent.exists()]
+    lock = directory.with_name(f".{directory.name}.vbte-lock")
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = _lock_file(lock)
+    except OSError as error:
+        _remove_empty(made)
+        raise InputError(f"cannot be written: {error.strerror or error}", place=str(directory)) from None
+    try:
+        yield
+    finally:
+        # Removed while the lock is still held: who opened it meanwhile sees that its file is gone, and opens anew.
+        lock.unlink(missing_ok=True)
+        os.close(handle)
+        _remove_empty(made)
+
+
+def require_replaceable(directory: Path) -> None:
+    """Raise UsageError if ``directory`` holds anything but what ``vbte`` itself writes into a plan directory."""
+    try:
+        names = sorted(os.listdir(directory))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror or error}", place=str(directory)) from None
+    foreign = [name for name in names if name not in _OWN_NAMES and not (name.isdigit() and len(name) >= 4)]
+    if names and "summary.json" not in names:
+        foreign = foreign or names
+    if foreign:
+        raise UsageError(f"{directory} holds files that are not a plan's ({foreign[0]}); name another directory")
+
+
+def write_files(directory: Path, files: Mapping[str, bytes]) -> None:
+    """Put files (relative path -> content) into a directory."""
+    for name, content in files.items():
+        file = directory / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+
+def publish(directory: Path, files: Mapping[str, bytes]) -> None:
+    """Make ``directory`` hold exactly ``files``, in one step. Raises InputError if the place can't be written."""
+    require_replaceable(directory)
+    with staged_directory(directory) as staged:
+        write_files(staged, files)
+
+
+def _lock_file(lock: Path) -> int:
+    """Open and lock a file. Raises LockedError when another process holds it."""
+    if sys.platform == "win32":
+        return os.open(lock, os.O_CREAT | os.O_RDWR, 0o666)
+    import fcntl
+
+    while True:
+        handle = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(handle), lock.stat()):
+                    return handle
+        except BlockingIOError:
+            os.close(handle)
+            raise LockedError(f"{lock.parent / _target_name(lock)}: another run is writing there; try later") from None
+        os.close(handle)
+
+
+def _target_name(lock: Path) -> str:
+    return lock.name.removeprefix(".").removesuffix(".vbte-lock")
+
+
+def _remove_empty(directories: list[Path]) -> None:
+    """Remove directories, deepest first, that are still empty."""
+    for directory in directories:
+        with suppress(OSError):
+            directory.rmdir()

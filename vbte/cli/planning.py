@@ -1,0 +1,131 @@
+"""``vbte plan``: read, optimise, build tables, walk them, publish."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vbte.api import optimize
+from vbte.cli.console import Progress, output, progress, say
+from vbte.cli.directory import locked, publish, require_replaceable
+from vbte.cli.inputs import Sources, read_solver
+from vbte.cli.interrupts import Interrupts, interrupts
+from vbte.demands import DemandMatrix
+from vbte.errors import UsageError
+from vbte.policy import PlanningModel
+from vbte.report.outcome import Outcome, realise
+from vbte.report.series import series_files, series_summary
+from vbte.report.summary import summary_bytes
+from vbte.report.terminal import series_view, summary_view
+from vbte.solve import SolverProfile
+from vbte.topology import Topology
+from vbte.units import format_gbps
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """Options of ``vbte plan``."""
+
+    sources: Sources
+    out: Path
+    model: str | None = None
+    solver: str = "highs"
+    combine: str | None = None
+    realisation: str | None = None
+    time_limit_s: float | None = None
+    threads: int | None = None
+    as_json: bool = False
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What was read."""
+
+    topology: Topology
+    matrices: Sequence[DemandMatrix]
+    model: PlanningModel
+    profile: SolverProfile
+
+
+def run_plan(request: PlanRequest) -> None:
+    """Plan and publish; print the summary. Raises VbteError, and then nothing was written."""
+    require_replaceable(request.out)
+    with progress(quiet=request.quiet) as report:
+        question = _read(request, report)
+        with locked(request.out), interrupts() as state:
+            if request.combine == "each" and len(question.matrices) > 1:
+                summary = _plan_each(request, question, state, report)
+            else:
+                summary = _plan_together(request, question, state, report)
+    if request.as_json:
+        output().file.write(summary_bytes(summary).decode())
+    elif not request.quiet:
+        view = series_view(summary) if "plans" in summary else summary_view(summary)
+        output().print(view)
+        output().print(f"written to {request.out}")
+
+
+def _read(request: PlanRequest, report: Progress) -> _Question:
+    report(f"reading {request.sources.topology}")
+    profile = read_solver(request.solver, request.time_limit_s, request.threads)
+    model = request.sources.read_model(request.model, request.realisation)
+    topology = request.sources.read_topology()
+    matrices = request.sources.read_demands(topology)
+    if len(matrices) > 1 and request.combine is None:
+        raise UsageError(
+            f"{len(matrices)} demand matrices: add --combine worst-case for one plan that serves all of them, or "
+            "--combine each for a plan of each"
+        )
+    report(totals_read(topology, matrices))
+    return _Question(topology, matrices, model, profile)
+
+
+def totals_read(topology: Topology, matrices: Sequence[DemandMatrix]) -> str:
+    """Return one line that says what was read, with units."""
+    count = sum(len(matrix) for matrix in matrices)
+    volume = sum(matrix.total_gbps for matrix in matrices) / max(1, len(matrices))
+    in_each = f" in {len(matrices)} matrices, on average" if len(matrices) > 1 else ""
+    return (
+        f"read {len(topology.nodes)} nodes, {len(topology.links)} links with "
+        f"{format_gbps(float(topology.capacity_gbps.sum()))}, {count} demands{in_each} with {format_gbps(volume)}"
+    )
+
+
+def _plan_together(request: PlanRequest, question: _Question, state: Interrupts, report: Progress) -> dict[str, Any]:
+    outcome = _outcome(question, question.matrices, state, report)
+    report("writing")
+    publish(request.out, outcome.files())
+    return outcome.summary
+
+
+def _outcome(question: _Question, matrices: Sequence[DemandMatrix], state: Interrupts, report: Progress) -> Outcome:
+    """Return a plan whose tables were walked and found to carry it."""
+    deadline = state.deadline(question.profile.time_limit_s)
+    plan = optimize(
+        question.topology, matrices, model=question.model, solver=question.profile, progress=report, deadline=deadline
+    )
+    report("building tables and walking them")
+    outcome = realise(plan)
+    outcome.require_publishable()
+    return outcome
+
+
+def _plan_each(request: PlanRequest, question: _Question, state: Interrupts, report: Progress) -> dict[str, Any]:
+    """Plan every matrix by itself; after Ctrl-C those planned so far are kept."""
+    files: dict[str, bytes] = {}
+    summaries: list[Mapping[str, Any]] = []
+    for position, matrix in enumerate(question.matrices):
+        report(f"matrix {position + 1} of {len(question.matrices)}")
+        outcome = _outcome(question, [matrix], state, report)
+        files |= series_files(outcome, position)
+        summaries.append(outcome.summary)
+        if state.pressed:
+            say(f"vbte: stopped after {position + 1} of {len(question.matrices)} matrices")
+            break
+    summary = series_summary(summaries, wanted=len(question.matrices))
+    report("writing")
+    publish(request.out, files | {"summary.json": summary_bytes(summary)})
+    return summary

@@ -1,0 +1,254 @@
+"""Written tables as forwarding arrays: what the walk looks things up in. Knows the schema, not how tables are built."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vbte.errors import InputError
+from vbte.tables.ranges import ranges
+from vbte.tables.schema import Devices, DeviceTable, network_instance
+from vbte.topology import BoolArray, FloatArray, Topology
+
+Positions = NDArray[np.int64]
+
+_ROUTE = itemgetter("network_instance", "table", "label", "egress", "group", "tenant", "service_label", "demands")
+_HOP = itemgetter("kind", "links", "labels")
+
+
+class HopKind(IntEnum):
+    """What a next hop does; BROKEN: it names a link the device does not have."""
+
+    LINK = 0
+    SEGMENTS = 1
+    LOCAL = 2
+    BROKEN = 3
+
+
+class SidKind(IntEnum):
+    """What a local SID does."""
+
+    NODE = 0
+    ADJACENCY = 1
+    TENANT = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Fib:
+    """All devices' tables; devices, egresses and links are positions in the topology, names are codes.
+
+    Next hop h has ``hop_kind``, ``hop_link`` (-1 for none) and labels ``label[label_start[h]:label_start[h + 1]]``,
+    outermost first. Group g has members ``member_start[g]:member_start[g + 1]`` with ``member_hop`` and
+    ``member_share``; members that failed are left out, and a group with none left is a dead end.
+    Routes and local SIDs are columns of one length each; -1 stands for null.
+    """
+
+    has_table: BoolArray
+    hop_kind: Positions
+    hop_link: Positions
+    label_start: Positions
+    label: Positions
+    member_start: Positions
+    member_hop: Positions
+    member_share: FloatArray
+    route_device: Positions
+    route_instance: Positions
+    route_table: Positions
+    route_label: Positions
+    route_egress: Positions
+    route_group: Positions
+    route_tenant: Positions
+    route_service_label: Positions
+    route_admitted_share: FloatArray
+    sid_device: Positions
+    sid_kind: Positions
+    sid_label: Positions
+    sid_link: Positions
+    sid_instance: Positions
+    table_of_class: Positions
+    instance_of_tenant: Positions
+    default_instance: int
+
+
+def read_fib(
+    devices: Devices,
+    topology: Topology,
+    classes: Sequence[str],
+    tenants: Sequence[str],
+    failed_links: Collection[str] = (),
+) -> Fib:
+    """Return the forwarding arrays; ``table_of_class`` (n_nodes, n_classes) and ``instance_of_tenant`` (n_tenants,).
+
+    A next hop fails when one of its links does; groups then share among the rest, or fall back on their backup.
+    Raises InputError when a table belongs to no node of the topology.
+    """
+    reader = _Reader(topology, tenants, frozenset(failed_links))
+    for name in sorted(devices):
+        if name not in topology.node_index:
+            raise InputError(f"tables for device {name!r}, which the topology does not have", place=topology.origin)
+        reader.add(topology.node_index[name], devices[name])
+    return reader.finish(classes, tenants)
+
+
+class _Reader:
+    """Collects columns device by device; next hop 0 is the broken one that dangling ids lead to."""
+
+    def __init__(self, topology: Topology, tenants: Sequence[str], failed: frozenset[str]) -> None:
+        self._topology = topology
+        self._failed = failed
+        self._instances: dict[str, int] = {}
+        self._tables: dict[str, int] = {}
+        self._tenants = {name: code for code, name in enumerate(tenants)}
+        self._has_table = np.zeros(len(topology.nodes), dtype=np.bool_)
+        # Lists of numbers, not of tuples: the garbage collector has nothing to look through.
+        self._hop_kind: list[int] = [HopKind.BROKEN]
+        self._hop_link: list[int] = [-1]
+        self._hop_lives: list[bool] = [True]
+        self._labels: list[int] = []
+        self._label_count: list[int] = [0]
+        self._member_hop: list[int] = []
+        self._member_weight: list[int] = []
+        self._member_count: list[int] = []
+        self._backup: list[int] = []
+        self._backup_is_early: list[bool] = []
+        self._route: tuple[list[int], ...] = tuple([] for _ in range(8))
+        self._admitted_share: list[float] = []
+        self._sid: tuple[list[int], ...] = tuple([] for _ in range(5))
+        self._steering: dict[tuple[int, str], int] = {}
+
+    def add(self, device: int, table: DeviceTable) -> None:
+        """Take in one device's document."""
+        self._has_table[device] = True
+        hops = {hop["id"]: code for code, hop in enumerate(table["next_hops"], start=len(self._hop_kind))}
+        groups = {group["id"]: code for code, group in enumerate(table["next_hop_groups"], start=len(self._backup))}
+        self._add_hops(device, table)
+        self._add_groups(table, hops, groups)
+        self._add_routes(device, table, groups)
+        self._add_sids(device, table)
+        for entry in table["steering"]:
+            code = self._tables.setdefault(entry["table"], len(self._tables))
+            self._steering.setdefault((device, entry["class"]), code)
+
+    def _add_hops(self, device: int, table: DeviceTable) -> None:
+        kinds = {"link": HopKind.LINK, "segments": HopKind.SEGMENTS, "local": HopKind.LOCAL}
+        failed = self._failed
+        for kind, links, labels in map(_HOP, table["next_hops"]):
+            code, link = kinds.get(kind, HopKind.BROKEN), -1
+            if code == HopKind.LINK:
+                link = self._own_link(device, links[0] if links else None)
+                code = code if link >= 0 else HopKind.BROKEN
+            self._hop_kind.append(code)
+            self._hop_link.append(link)
+            self._hop_lives.append(not failed or failed.isdisjoint(links))
+            self._labels.extend(labels)
+            self._label_count.append(len(labels))
+
+    def _own_link(self, device: int, name: str | None) -> int:
+        """Return the position of a link that leaves the device, -1 for any other."""
+        link = self._topology.link_index.get(name or "", -1)
+        return link if link >= 0 and self._topology.tail[link] == device else -1
+
+    def _add_groups(self, table: DeviceTable, hops: dict[str, int], groups: dict[str, int]) -> None:
+        for group in table["next_hop_groups"]:
+            members, backup = group["members"], group["backup"]
+            self._member_count.append(len(members))
+            for member in members:
+                self._member_hop.append(hops.get(member["next_hop"], 0))
+                self._member_weight.append(member["weight"])
+            self._backup.append(groups.get(backup["group"], -1) if backup else -1)
+            self._backup_is_early.append(backup is not None and backup["when"] == "any-member-down")
+
+    def _add_routes(self, device: int, table: DeviceTable, groups: dict[str, int]) -> None:
+        if not table["routes"]:
+            return
+        columns: tuple[tuple[Any, ...], ...] = tuple(zip(*map(_ROUTE, table["routes"]), strict=True))
+        instance, name, label, egress, group, tenant, service_label, demands = columns
+        known, nodes, tenants = self._instances, self._topology.node_index, self._tenants
+        found = (
+            [device] * len(label),
+            [known.setdefault(text, len(known)) for text in instance],
+            [self._tables.setdefault(text, len(self._tables)) for text in name],
+            [-1 if number is None else number for number in label],
+            [nodes.get(text, -1) for text in egress],
+            [groups.get(text, -1) for text in group],
+            [tenants.get(text, -1) for text in tenant],
+            [-1 if number is None else number for number in service_label],
+        )
+        for column, values in zip(self._route, found, strict=True):
+            column.extend(values)
+        self._admitted_share.extend(1.0 if record is None else record["admitted_share"] for record in demands)
+
+    def _add_sids(self, device: int, table: DeviceTable) -> None:
+        kinds = {"node": SidKind.NODE, "adjacency": SidKind.ADJACENCY, "tenant": SidKind.TENANT}
+        for sid in table["local_sids"]:
+            if sid["link"] in self._failed:
+                continue
+            link, instance = self._own_link(device, sid["link"]), sid["network_instance"]
+            code = -1 if instance is None else self._instances.setdefault(instance, len(self._instances))
+            row = (device, kinds[sid["kind"]], sid["label"], link, code)
+            for column, value in zip(self._sid, row, strict=True):
+                column.append(value)
+
+    def finish(self, classes: Sequence[str], tenants: Sequence[str]) -> Fib:
+        """Return everything as arrays."""
+        n_nodes = len(self._topology.nodes)
+        member_start, member_hop, member_share = self._living()
+        table_of_class = [[self._steering.get((node, name), -1) for name in classes] for node in range(n_nodes)]
+        return Fib(
+            has_table=self._has_table,
+            hop_kind=_integers(self._hop_kind),
+            hop_link=_integers(self._hop_link),
+            label_start=_starts(self._label_count),
+            label=_integers(self._labels),
+            member_start=member_start,
+            member_hop=member_hop,
+            member_share=member_share,
+            route_device=_integers(self._route[0]),
+            route_instance=_integers(self._route[1]),
+            route_table=_integers(self._route[2]),
+            route_label=_integers(self._route[3]),
+            route_egress=_integers(self._route[4]),
+            route_group=_integers(self._route[5]),
+            route_tenant=_integers(self._route[6]),
+            route_service_label=_integers(self._route[7]),
+            route_admitted_share=np.array(self._admitted_share, dtype=np.float64),
+            sid_device=_integers(self._sid[0]),
+            sid_kind=_integers(self._sid[1]),
+            sid_label=_integers(self._sid[2]),
+            sid_link=_integers(self._sid[3]),
+            sid_instance=_integers(self._sid[4]),
+            table_of_class=np.array(table_of_class, dtype=np.int64).reshape(n_nodes, len(classes)),
+            instance_of_tenant=_integers([self._instances.get(network_instance(name), -1) for name in tenants]),
+            default_instance=self._instances.get(network_instance(""), -2),
+        )
+
+    def _living(self) -> tuple[Positions, Positions, FloatArray]:
+        """Return the groups with their living members, after backups took over."""
+        start = _starts(self._member_count)
+        lives = np.array(self._hop_lives, dtype=np.bool_)[_integers(self._member_hop)]
+        size = np.diff(start)
+        living = np.bincount(np.repeat(np.arange(len(size)), size)[lives], minlength=len(size))
+        backup, is_early = _integers(self._backup), np.array(self._backup_is_early, dtype=np.bool_)
+        takes_over = (backup >= 0) & np.where(is_early, living < size, living == 0)
+        group = np.where(takes_over, backup, np.arange(len(size)))
+        at = ranges(start[group], start[group + 1])
+        owner = np.repeat(np.arange(len(size)), size[group])[lives[at]]
+        at = at[lives[at]]
+        weight = _integers(self._member_weight)[at].astype(np.float64)
+        total = np.bincount(owner, weights=weight, minlength=len(size))
+        member_start = _starts(np.bincount(owner, minlength=len(size)))
+        return member_start, _integers(self._member_hop)[at], np.asarray(weight / total[owner])
+
+
+def _integers(values: Sequence[int]) -> Positions:
+    return np.array(values, dtype=np.int64)
+
+
+def _starts(counts: Sequence[int] | Positions) -> Positions:
+    return np.concatenate([[0], np.cumsum(np.asarray(counts, dtype=np.int64))]).astype(np.int64)

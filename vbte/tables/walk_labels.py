@@ -1,0 +1,297 @@
+"""The walk through source-routed tables: head ends push labels, and every device acts on the outermost one.
+
+All traffic moves in step: a *row* is some traffic of one demand, at one device, with what is left of its labels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from vbte.tables.faults import FaultKind
+from vbte.tables.fib import Fib, HopKind, SidKind
+from vbte.tables.offered import Offered
+from vbte.tables.ranges import ranges
+from vbte.tables.tally import Tally
+from vbte.topology import BoolArray, FloatArray, IntArray, Topology
+
+Positions = NDArray[np.int64]
+
+
+def walk_labels(fib: Fib, topology: Topology, offered: Offered, tally: Tally) -> None:
+    """Push the offered traffic through source-routed tables and add up what happens in ``tally``."""
+    engine = _LabelWalk(fib, topology, offered, tally)
+    rows = engine.enter()
+    start = len(rows.gbps)
+    while len(rows.gbps):
+        rows = engine.step(rows)
+        if len(rows.gbps) > 2 * start + 1000:
+            rows = _merged(rows)
+
+
+class _Action(IntEnum):
+    """What a device does with the outermost label."""
+
+    NONE = 0
+    POP = 1
+    FORWARD = 2
+    POP_AND_FORWARD = 3
+    TENANT = 4
+    SPREAD = 5
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Traffic on its way, arrays of one length.
+
+    ``at`` points to the outermost label, ``end`` behind the last one; ``service`` is the tenant's label below them,
+    -1 for none or used up; ``moves`` counts links since the last pop.
+    """
+
+    demand: Positions
+    gbps: FloatArray
+    device: Positions
+    at: Positions
+    end: Positions
+    service: Positions
+    moves: Positions
+
+    def __getitem__(self, chosen: BoolArray | Positions) -> _Rows:
+        return _Rows(
+            self.demand[chosen],
+            self.gbps[chosen],
+            self.device[chosen],
+            self.at[chosen],
+            self.end[chosen],
+            self.service[chosen],
+            self.moves[chosen],
+        )
+
+
+def _joined(parts: list[_Rows]) -> _Rows:
+    return _Rows(
+        np.concatenate([part.demand for part in parts]),
+        np.concatenate([part.gbps for part in parts]),
+        np.concatenate([part.device for part in parts]),
+        np.concatenate([part.at for part in parts]),
+        np.concatenate([part.end for part in parts]),
+        np.concatenate([part.service for part in parts]),
+        np.concatenate([part.moves for part in parts]),
+    )
+
+
+def _merged(rows: _Rows) -> _Rows:
+    """Add up rows that will fare alike from here on."""
+    keys = np.stack([rows.demand, rows.device, rows.at, rows.end, rows.service, rows.moves], axis=1)
+    _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    gbps = np.bincount(inverse.reshape(-1), weights=rows.gbps).astype(np.float64)
+    return replace(rows[first], gbps=gbps)
+
+
+class _LabelWalk:
+    """One step of all rows at a time."""
+
+    def __init__(self, fib: Fib, topology: Topology, offered: Offered, tally: Tally) -> None:
+        self._fib, self._topology, self._offered, self._tally = fib, topology, offered, tally
+        known = [fib.sid_label, fib.route_label, fib.route_service_label, fib.label]
+        self._codes = np.unique(np.concatenate(known))
+        self._label = np.searchsorted(self._codes, fib.label)
+        self._action, self._argument = self._tables()
+
+    def _tables(self) -> tuple[NDArray[np.int8], IntArray]:
+        """Return action and its argument (link, network instance or group) by device and label code."""
+        fib = self._fib
+        shape = (len(self._topology.nodes), len(self._codes))
+        action, argument = np.zeros(shape, dtype=np.int8), np.full(shape, -1, dtype=np.int32)
+        rows = np.flatnonzero((fib.route_label >= 0) & (fib.route_group >= 0))
+        cell = fib.route_device[rows], np.searchsorted(self._codes, fib.route_label[rows])
+        group = fib.route_group[rows]
+        hop = fib.member_hop[np.minimum(fib.member_start[group], max(0, len(fib.member_hop) - 1))]
+        lone = (np.diff(fib.member_start)[group] == 1) & (fib.hop_kind[hop] == HopKind.LINK)
+        action[cell] = np.where(lone, _Action.FORWARD, _Action.SPREAD)
+        argument[cell] = np.where(lone, fib.hop_link[hop], group)
+        cell = fib.sid_device, np.searchsorted(self._codes, fib.sid_label)
+        acts = {SidKind.NODE: _Action.POP, SidKind.ADJACENCY: _Action.POP_AND_FORWARD, SidKind.TENANT: _Action.TENANT}
+        action[cell] = np.array([acts[kind] for kind in SidKind], dtype=np.int8)[fib.sid_kind]
+        argument[cell] = np.where(fib.sid_kind == SidKind.TENANT, fib.sid_instance, fib.sid_link)
+        return action, argument
+
+    @cached_property
+    def _prefix_routes(self) -> tuple[Positions, Positions]:
+        """Sorted keys of prefix routes and the routes; of several with one key the first stands."""
+        fib = self._fib
+        rows = np.flatnonzero((fib.route_label < 0) & (fib.route_egress >= 0))
+        key = self._route_key(
+            fib.route_device[rows], fib.route_instance[rows], fib.route_table[rows], fib.route_egress[rows]
+        )
+        keys, first = np.unique(key, return_index=True)
+        return keys, rows[first]
+
+    def _route_key(
+        self, device: Positions | IntArray, instance: Positions, table: Positions, egress: Positions | IntArray
+    ) -> Positions:
+        n_instances = int(self._fib.route_instance.max(initial=0)) + 1
+        n_tables = int(self._fib.table_of_class.max(initial=0)) + int(self._fib.route_table.max(initial=0)) + 1
+        code = (device.astype(np.int64) * n_instances + instance) * n_tables + table
+        return np.asarray(code * len(self._topology.nodes) + egress)
+
+    def _routes(self) -> Positions:
+        """Return the head end's route of each demand, -1 for none."""
+        fib, offered = self._fib, self._offered
+        keys, routes = self._prefix_routes
+        instance = fib.instance_of_tenant[offered.tenant_index]
+        table = fib.table_of_class[offered.ingress, offered.class_index]
+        wanted = self._route_key(offered.ingress, instance, table, offered.egress)
+        if not len(keys):
+            return np.full(len(wanted), -1)
+        at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        return np.where((keys[at] == wanted) & (instance >= 0) & (table >= 0), routes[at], -1)
+
+    def enter(self) -> _Rows:
+        """Return the rows that head ends let in, with their labels."""
+        fib, offered = self._fib, self._offered
+        route = self._routes()
+        found = np.flatnonzero(route >= 0)
+        gbps = offered.gbps.astype(np.float64)
+        gbps[found] *= fib.route_admitted_share[route[found]]
+        self._tally.admit(offered.class_index, gbps)
+        lost = np.flatnonzero((route < 0) & (gbps > 0))
+        for detail, there in (("no route", True), ("no table for the device", False)):
+            here = lost[fib.has_table[offered.ingress[lost]] == there]
+            self._lose(detail, offered.ingress[here], gbps[here], here)
+        found = found[gbps[found] > 0]
+        self._check_tenants(found, route[found], gbps[found])
+        nowhere = fib.route_group[route[found]] < 0
+        here = found[nowhere]
+        self._lose("no next-hop group", offered.ingress[here], gbps[here], here)
+        found = found[~nowhere]
+        zero = np.zeros(len(found), dtype=np.int64)
+        service = fib.route_service_label[route[found]]
+        rows = _Rows(found, gbps[found], offered.ingress[found].astype(np.int64), zero, zero, service, zero)
+        return self._push_labels(*self._members(rows, fib.route_group[route[found]]))
+
+    def _check_tenants(self, demand: Positions, route: Positions, gbps: FloatArray) -> None:
+        leaks = self._fib.route_tenant[route] != self._offered.tenant_index[demand]
+        device = self._offered.ingress[demand[leaks]]
+        self._tally.fault(FaultKind.TENANT_LEAK, "route of another tenant", device, gbps[leaks], demand[leaks])
+
+    def _lose(self, detail: str, device: Positions | IntArray, gbps: FloatArray, demand: Positions) -> None:
+        self._tally.fault(FaultKind.BLACK_HOLE, detail, device, gbps, demand)
+
+    def _members(self, rows: _Rows, group: Positions | IntArray) -> tuple[_Rows, Positions]:
+        """Divide each row over its next-hop group: the new rows, and the next hop of each."""
+        fib = self._fib
+        first, last = fib.member_start[group], fib.member_start[group + 1]
+        empty = first == last
+        self._lose("no next hop left", rows.device[empty], rows.gbps[empty], rows.demand[empty])
+        member = ranges(first, last)
+        rows = rows[np.repeat(np.arange(len(group)), last - first)]
+        return replace(rows, gbps=rows.gbps * fib.member_share[member]), fib.member_hop[member]
+
+    def _push_labels(self, rows: _Rows, hop: Positions) -> _Rows:
+        """Return the rows with the labels of their next hops; next hops that are links are passed at once."""
+        fib, kind = self._fib, self._fib.hop_kind[hop]
+        pushed = kind == HopKind.SEGMENTS
+        stacked = replace(rows[pushed], at=fib.label_start[hop[pushed]], end=fib.label_start[hop[pushed] + 1])
+        return _joined([stacked, self._pass_links(rows[~pushed], hop[~pushed])])
+
+    def _pass_links(self, rows: _Rows, hop: Positions) -> _Rows:
+        """Return the rows after passing their next hops, which have to be links."""
+        good = self._fib.hop_kind[hop] == HopKind.LINK
+        bad = ~good
+        self._lose("next hop is no link of the device", rows.device[bad], rows.gbps[bad], rows.demand[bad])
+        return self._move(rows[good], self._fib.hop_link[hop[good]])
+
+    def _move(self, rows: _Rows, link: Positions | IntArray) -> _Rows:
+        """Return the rows after passing a link."""
+        self._tally.carry(self._offered.class_index[rows.demand], link.astype(np.int64), rows.gbps)
+        return replace(rows, device=self._topology.head[link].astype(np.int64), moves=rows.moves + 1)
+
+    def step(self, rows: _Rows) -> _Rows:
+        """Return the rows after every device has acted on the outermost label; what has arrived drops out."""
+        stacked = rows.at < rows.end
+        bare = ~stacked & (rows.service < 0)
+        if bare.any():
+            instance = np.full(int(bare.sum()), self._fib.default_instance)
+            self._arrive(rows[bare], instance)
+            rows, stacked = rows[~bare], stacked[~bare]
+        code = np.searchsorted(self._codes, rows.service)
+        code[stacked] = self._label[rows.at[stacked]]
+        action, argument = self._action[rows.device, code], self._argument[rows.device, code]
+        lost = action == _Action.NONE
+        for detail, there in (("label unknown", True), ("no table for the device", False)):
+            here = lost & (self._fib.has_table[rows.device] == there)
+            self._lose(detail, rows.device[here], rows.gbps[here], rows.demand[here])
+        arrived = action == _Action.TENANT
+        self._arrive(rows[arrived], argument[arrived])
+        popped = _popped(rows, stacked)
+        leaving, forwarded, spread = (
+            np.flatnonzero(action == wanted) for wanted in (_Action.POP_AND_FORWARD, _Action.FORWARD, _Action.SPREAD)
+        )
+        parts = [popped[action == _Action.POP], self._move(popped[leaving], argument[leaving])]
+        parts.append(self._move(rows[forwarded], argument[forwarded]))
+        if len(spread):
+            parts.append(self._pass_links(*self._members(rows[spread], argument[spread])))
+        return self._without_loops(_joined(parts))
+
+    def _without_loops(self, rows: _Rows) -> _Rows:
+        """Report and drop what has passed more links on one label than there are devices."""
+        endless = rows.moves > len(self._topology.nodes)
+        if not endless.any():
+            return rows
+        caught = rows[endless]
+        label = np.where(caught.at < caught.end, self._fib.label[np.minimum(caught.at, len(self._fib.label) - 1)],
+                         caught.service)  # fmt: skip
+        for wanted in np.unique(label).tolist():
+            component = self._circles(int(np.searchsorted(self._codes, wanted)))
+            same = caught[label == wanted]
+            circle = component[same.device]
+            for one in np.unique(circle).tolist():
+                devices = tuple(np.flatnonzero(component == one).tolist())
+                here = circle == one
+                gbps, demand = float(same.gbps[here].sum()), int(same.demand[here][0])
+                self._tally.fault_at(FaultKind.LOOP, f"label {wanted} leads round in a circle", devices, gbps, demand)
+        return rows[~endless]
+
+    def _circles(self, code: int) -> IntArray:
+        """Return which devices pass a label among each other: the strongly connected component of each device."""
+        fib, n_nodes = self._fib, len(self._topology.nodes)
+        action, argument = self._action[:, code], self._argument[:, code]
+        single, spread = np.flatnonzero(action == _Action.FORWARD), np.flatnonzero(action == _Action.SPREAD)
+        first, last = fib.member_start[argument[spread]], fib.member_start[argument[spread] + 1]
+        hop_link = fib.hop_link[fib.member_hop[ranges(first, last)]]
+        link = np.concatenate([argument[single], hop_link])
+        device = np.concatenate([single, np.repeat(spread, last - first)])[link >= 0]
+        ahead = self._topology.head[link[link >= 0]]
+        graph = csr_array((np.ones(len(device)), (device, ahead)), shape=(n_nodes, n_nodes))
+        return np.asarray(connected_components(graph, directed=True, connection="strong")[1])
+
+    def _arrive(self, rows: _Rows, instance: Positions | IntArray) -> None:
+        """Deliver rows at their device, in a network instance each."""
+        offered = self._offered
+        astray = rows.device != offered.egress[rows.demand]
+        self._tally.fault(
+            FaultKind.WRONG_EGRESS, "delivered here", rows.device[astray], rows.gbps[astray], rows.demand[astray]
+        )
+        home = self._fib.instance_of_tenant[offered.tenant_index[rows.demand]]
+        leaks = instance != home
+        detail = "delivered in another network instance"
+        self._tally.fault(FaultKind.TENANT_LEAK, detail, rows.device[leaks], rows.gbps[leaks], rows.demand[leaks])
+        right = ~astray & ~leaks
+        self._tally.deliver(offered.class_index[rows.demand[right]], rows.gbps[right])
+
+
+def _popped(rows: _Rows, stacked: BoolArray) -> _Rows:
+    """Return the rows without their outermost label: one of the stack, or the tenant's below it."""
+    return replace(
+        rows,
+        at=rows.at + stacked,
+        service=np.where(stacked, rows.service, -1),
+        moves=np.zeros_like(rows.moves),
+    )
