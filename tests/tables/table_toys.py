@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 def topology_of(cables: Mapping[str, float], *, capacity_gbps: float = 100.0, nodes: Sequence[Node] = ()) -> Topology:
-    """``{"a-b": metric}`` gives links ``a-b`` and ``b-a``; ``"a>b"`` one direction only. Latency is the metric in ms."""
+    """``{"a-b": metric}`` gives links ``a-b`` and ``b-a``; ``"a>b"`` one direction. Latency is the metric in ms."""
     stated = {node.id: node for node in nodes}
     links: list[Link] = []
     for name, metric in cables.items():
@@ -64,8 +65,8 @@ def matrix_of(topology: Topology, rows: Sequence[tuple[Any, ...]]) -> DemandMatr
     )
 
 
-def plan_of(instance: Instance, flows: Sequence[tuple[str, float]], **names: str) -> Plan:
-    """Flows are (``"a b d"`` or links ``"a-b b-d#2"``, Gbit/s), each followed by ``class`` and ``tenant`` if need be."""
+def plan_of(instance: Instance, flows: Sequence[tuple[Any, ...]]) -> Plan:
+    """Flows are (``"a b d"`` or links ``"a-b b-d#2"``, Gbit/s[, class[, tenant]])."""
     topology = instance.topology
     rows: list[tuple[int, list[int], float]] = []
     for text, gbps, *owner in flows:
@@ -87,7 +88,7 @@ def _links(topology: Topology, text: str) -> list[int]:
     words = text.split()
     if words[0] in topology.link_index:
         return [topology.link_index[word] for word in words]
-    return [topology.link_index[f"{a}-{b}"] for a, b in zip(words[:-1], words[1:], strict=True)]
+    return [topology.link_index[f"{a}-{b}"] for a, b in pairwise(words)]
 
 
 def _commodity(instance: Instance, ends: tuple[int, int], class_name: str = "", tenant: str = "") -> int:

@@ -111,7 +111,10 @@ def _is_resource(source: Any) -> bool:
 
 
 def _named_bytes(resource: Any) -> IO[bytes]:
-    file = io.BytesIO(resource.read_bytes())
+    try:
+        file = io.BytesIO(resource.read_bytes())
+    except (OSError, KeyError):
+        raise InputError("cannot be read from the package", place=str(resource)) from None
     file.name = str(resource)
     return file
 

@@ -147,7 +147,11 @@ def _inputs(instance: Instance) -> Inputs:
     topology, model = instance.topology, instance.model
     return {
         "topology": sha256(orjson.dumps([topology.nodes, topology.links])),
-        "model": sha256(orjson.dumps(model.model_dump(mode="json", by_alias=True, exclude_defaults=True), option=orjson.OPT_SORT_KEYS)),
+        "model": sha256(
+            orjson.dumps(
+                model.model_dump(mode="json", by_alias=True, exclude_defaults=True), option=orjson.OPT_SORT_KEYS
+            )
+        ),
         "demands": [_demand_hash(matrix) for matrix in instance.demands],
     }
 
