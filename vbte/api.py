@@ -8,6 +8,7 @@ from pathlib import Path
 from vbte.allocate.run import allocate
 from vbte.catalogue import load_model
 from vbte.demands import DemandMatrix
+from vbte.errors import SolverError
 from vbte.instance import build_instance
 from vbte.plan import Plan
 from vbte.policy import PlanningModel
@@ -32,11 +33,22 @@ def optimize(
     catalogues, files, mappings or records. ``progress`` is called with a line of text now and then; ``deadline`` is
     how a caller stops the work early (the best plan so far is returned, labelled so).
 
+    A solver that gives nothing usable is followed by its profile's ``fallback``, if it names one.
+
     Raises InputError (inputs rejected), InfeasibleError (demands and limits clash), SolverError (no usable answer).
     """
     matrices = [demands] if isinstance(demands, DemandMatrix) else list(demands)
     instance = build_instance(topology, matrices, load_model(model))
-    return allocate(instance, load_solver(solver), progress=progress, deadline=deadline)
+    profile = load_solver(solver)
+    tried = {profile.name}
+    while True:
+        try:
+            return allocate(instance, profile, progress=progress, deadline=deadline)
+        except SolverError:
+            if profile.fallback is None or profile.fallback in tried:
+                raise
+            profile = load_solver(profile.fallback)
+            tried.add(profile.name)
 
 
 def optimize_each(

@@ -76,11 +76,13 @@ def stage_sequence(instance: Instance) -> list[StageEntry]:
     """Return the stages in the order they are solved: (stage, its priority label, priorities planned with it).
 
     ``admitted`` is solved once per class priority. ``coupling: sequential`` runs all stages for one priority, then the
-    next; ``joint`` plans all classes together.
+    next; ``joint`` plans all classes together. Priorities without demands need no stage; without any demand there is
+    nothing to decide.
     """
     model = instance.model
-    # Classes without demands need no stage of their own.
-    priorities = tuple(np.unique(instance.priority).tolist()) or instance.priorities[:1]
+    priorities = tuple(np.unique(instance.priority).tolist())
+    if not priorities:
+        return []
     if model.coupling is Coupling.SEQUENTIAL:
         return [(stage, priority, (priority,)) for priority in priorities for stage in model.stages]
     return [
@@ -186,6 +188,8 @@ def lagrangian_bound(problem: StageProblem, prices: Prices, oracle: PathOracle) 
     flow = np.where(reduced < 0, most, least)
     total = float(np.where(flow > 0, reduced * flow, 0.0).sum()) + rhs
     if problem.kind is StageKind.MAX_UTILIZATION:
+        if not least.any() and not problem.background_gbps.any():
+            return 0.0
         return total / priced_capacity if priced_capacity > 0 and np.isfinite(total) else None
     if priced_capacity > 0:
         total -= problem.utilization_cap * priced_capacity
@@ -197,6 +201,8 @@ def lagrangian_bound(problem: StageProblem, prices: Prices, oracle: PathOracle) 
 
 def _concurrent_bound(problem: StageProblem, price: FloatArray, priced_capacity: float, rhs: float) -> float | None:
     """Every unit of the common scale costs at least sum d_k dist(k); the priced capacity is all there is to spend."""
+    if not problem.scope.any():
+        return 1.0
     cost_of_scale = float((problem.most_gbps[problem.scope] * price[problem.scope]).sum())
     if not cost_of_scale > 0 or not np.isfinite(cost_of_scale):
         return None
@@ -218,9 +224,10 @@ def link_weights(problem: StageProblem, prices: Prices, commodities: NDArray[np.
     )  # (n_classes, T, n_links)
     if instance.n_matrices == 1:
         return np.asarray(per_class[:, 0] + figure)
-    ratio = instance.load_ratio[:, commodities]
-    of_class = per_class[instance.class_index[commodities]]
-    weights = np.einsum("tk,kte->ke", ratio, of_class)
+    weights = np.empty((len(commodities), len(topology.links)))
+    for position, of_class in enumerate(per_class):
+        mine = instance.class_index[commodities] == position
+        weights[mine] = instance.load_ratio[:, commodities[mine]].T @ of_class
     return np.asarray(weights + problem.mean_ratio[commodities, None] * figure)
 
 
@@ -270,7 +277,10 @@ def concurrent_scale(problem: StageProblem, plan: Plan) -> float:
     """Return the scale at which every demand of the stage is carried at once by the plan's splits.
 
     Below 1 it is the least admitted share; when all is admitted the plan can grow until its fullest link is full.
+    With no demand at all it is 1.
     """
+    if not problem.scope.any():
+        return 1.0
     share = float(plan.admitted_share[problem.scope].min(initial=1.0))
     if share < FULL_SHARE:
         return share

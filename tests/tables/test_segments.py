@@ -110,7 +110,7 @@ def networks_and_walks(draw):
     for a in range(n_nodes):
         for b in range(a):
             for mark in ("", "#2"):
-                if b == a - 1 and not mark or draw(st.booleans()):
+                if (b == a - 1 and not mark) or draw(st.booleans()):
                     cables[f"{b}-{a}{mark}"] = draw(st.sampled_from([0, 1, 2, 3]))
     topology = topology_of(cables)
     node = draw(st.integers(0, n_nodes - 1))

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import shortest_path
 
-from vbte.topology import FloatArray, Node, Topology
+from vbte.topology import FloatArray, IntArray, Node, Topology
 
 #: Steps of the layout of nodes without coordinates, fewer on networks where each step is long.
 _STEPS = 300
@@ -27,7 +27,7 @@ def node_positions(topology: Topology, *, width: float, height: float, apart: fl
     places = _geographic(topology.nodes)
     if places is None:
         places = _by_hops(topology)
-    return _spread(_fitted(places, width, height), apart, width, height)
+    return _spread(_fitted(places, width, height), topology, apart, np.array([width, height]))
 
 
 def _geographic(nodes: tuple[Node, ...]) -> FloatArray | None:
@@ -54,6 +54,9 @@ def _by_hops(topology: Topology) -> FloatArray:
     """Return positions whose distances follow hop counts (Gansner, Koren and North 2004), wider than high."""
     n_nodes = len(topology.nodes)
     hops = _hops(topology)
+    rows = _two_rows(topology, hops)
+    if rows is not None:
+        return rows
     with np.errstate(divide="ignore"):
         weight = np.where(hops > 0, 1.0 / hops**2, 0.0)
     total = np.maximum(weight.sum(axis=1), 1e-12)
@@ -74,6 +77,24 @@ def _by_hops(topology: Topology) -> FloatArray:
     return _upright(places)
 
 
+def _two_rows(topology: Topology, hops: FloatArray) -> FloatArray | None:
+    """Return two rows for a leaf-spine fabric, the side that starts and ends traffic below; None for other networks."""
+    first = hops[0] == 1
+    sides = [np.flatnonzero(~first), np.flatnonzero(first)]
+    if (
+        min(map(len, sides)) < 3
+        or (hops != np.where(first[:, None] == first, 2.0, 1.0) - 2.0 * np.eye(len(hops))).any()
+    ):
+        return None
+    if topology.transit[sides[1]].mean() < topology.transit[sides[0]].mean():
+        sides.reverse()
+    places = np.empty((len(hops), 2))
+    for side, height in zip(sides, (1.0, 0.0), strict=True):
+        order = sorted(side.tolist(), key=lambda node: topology.nodes[node].id)
+        places[order] = np.stack([(np.arange(len(side)) + 0.5) * 2.0 / len(side), np.full(len(side), height)], axis=1)
+    return places
+
+
 def _hops(topology: Topology) -> FloatArray:
     """Return hop counts in either direction, shape (n_nodes, n_nodes); parts that nothing joins stand apart."""
     n_nodes = len(topology.nodes)
@@ -85,7 +106,7 @@ def _hops(topology: Topology) -> FloatArray:
 
 
 def _first_guess(hops: FloatArray) -> FloatArray:
-    """Return the plane that keeps the hop counts best (classical scaling), slightly stirred so that no two nodes meet."""
+    """Return the plane that keeps the hop counts best (classical scaling), stirred so that no two nodes meet."""
     n_nodes = len(hops)
     stir = np.arange(n_nodes) * _GOLDEN_ANGLE
     noise = np.stack([np.cos(stir), np.sin(stir)], axis=1) * (0.1 + 0.1 * np.arange(n_nodes)[:, None] / n_nodes)
@@ -101,11 +122,12 @@ def _first_guess(hops: FloatArray) -> FloatArray:
 
 
 def _upright(places: FloatArray) -> FloatArray:
-    """Turn the layout so that it is wider than high."""
+    """Turn the layout so that it is wider than high, with the first node on the left."""
     centred = places - places.mean(axis=0)
     angle = 0.5 * np.arctan2(2 * (centred[:, 0] * centred[:, 1]).sum(), (centred[:, 0] ** 2 - centred[:, 1] ** 2).sum())
     cos, sin = np.cos(angle), np.sin(angle)
-    return np.stack([centred[:, 0] * cos + centred[:, 1] * sin, centred[:, 1] * cos - centred[:, 0] * sin], axis=1)
+    turned = np.stack([centred[:, 0] * cos + centred[:, 1] * sin, centred[:, 1] * cos - centred[:, 0] * sin], axis=1)
+    return np.asarray(turned * (-1.0 if turned[0, 0] > 1e-9 else 1.0))
 
 
 def _fitted(places: FloatArray, width: float, height: float) -> FloatArray:
@@ -118,19 +140,41 @@ def _fitted(places: FloatArray, width: float, height: float) -> FloatArray:
     return np.asarray((places - low) * factor + (room - extent * factor) / 2)
 
 
-def _spread(places: FloatArray, apart: float, width: float, height: float) -> FloatArray:
-    """Push nodes apart that stand closer than ``apart``, a little at a time, without leaving the canvas."""
+def _spread(places: FloatArray, topology: Topology, apart: float, room: FloatArray) -> FloatArray:
+    """Push nodes off one another and off links that are not theirs, a little at a time, within the canvas."""
     stir = np.arange(len(places)) * _GOLDEN_ANGLE
     places = places + 0.01 * np.stack([np.cos(stir), np.sin(stir)], axis=1)
+    ends = np.unique(np.sort(np.stack([topology.tail, topology.head], axis=1), axis=1), axis=0)
+    if len(ends) * len(places) > _STEP_ENTRIES // 100:
+        ends = ends[:0]
     for _ in range(_SPREAD_STEPS):
-        dx = places[:, None, 0] - places[None, :, 0]
-        dy = places[:, None, 1] - places[None, :, 1]
-        distance = np.maximum(np.hypot(dx, dy), 1e-6)
-        lacking = np.maximum(apart - distance, 0.0)
-        np.fill_diagonal(lacking, 0.0)
-        if not lacking.any():
+        push = _off_nodes(places, apart) + _off_links(places, ends, apart * 0.8)
+        if not push.any():
             break
-        push = 0.5 * lacking / distance
-        places = places + 0.7 * np.stack([(push * dx).sum(axis=1), (push * dy).sum(axis=1)], axis=1)
-        places = np.clip(places, 0.0, [width, height])
-    return np.asarray(places)
+        places = np.clip(places + 0.7 * push, 0.0, room)
+    return places
+
+
+def _off_nodes(places: FloatArray, apart: float) -> FloatArray:
+    """Return how far each node has to move away from nodes that stand too close, shape (n_nodes, 2)."""
+    dx = places[:, None, 0] - places[None, :, 0]
+    dy = places[:, None, 1] - places[None, :, 1]
+    distance = np.maximum(np.hypot(dx, dy), 1e-6)
+    lacking = np.maximum(apart - distance, 0.0)
+    np.fill_diagonal(lacking, 0.0)
+    push = 0.5 * lacking / distance
+    return np.stack([(push * dx).sum(axis=1), (push * dy).sum(axis=1)], axis=1)
+
+
+def _off_links(places: FloatArray, ends: IntArray, clear: float) -> FloatArray:
+    """Return how far each node has to move away from lines between other nodes, shape (n_nodes, 2)."""
+    start, along = places[ends[:, 0]], places[ends[:, 1]] - places[ends[:, 0]]
+    length = np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-6)
+    unit = along / length[:, None]
+    offset = places[:, None, :] - start[None, :, :]
+    forward = offset[:, :, 0] * unit[:, 0] + offset[:, :, 1] * unit[:, 1]
+    across = offset[:, :, 1] * unit[:, 0] - offset[:, :, 0] * unit[:, 1]
+    near = (forward > 0) & (forward < length) & (np.abs(across) < clear)
+    near[ends[:, 0], np.arange(len(ends))] = near[ends[:, 1], np.arange(len(ends))] = False
+    step = np.where(near, np.where(across >= 0, 1.0, -1.0) * (clear - np.abs(across)), 0.0)
+    return np.stack([(-step * unit[:, 1]).sum(axis=1), (step * unit[:, 0]).sum(axis=1)], axis=1)

@@ -197,7 +197,8 @@ def baseline_line(baseline: Mapping[str, Any], summary: Mapping[str, Any] | None
     """Return what plain IGP routing does with the demands and, given a summary, how much better the plan is."""
     text = f"IGP alone: busiest link {percent(baseline['max_utilization'])}"
     if baseline["overloaded_links"]:
-        text += f", {plural(baseline['overloaded_links'], 'link')} overloaded, room for {percent(baseline['common_share'])} of every demand"
+        over = plural(baseline["overloaded_links"], "link")
+        text += f", {over} overloaded, room for {percent(baseline['common_share'])} of every demand"
     if baseline["unroutable_gbps"] > 0:
         text += f", {format_gbps(baseline['unroutable_gbps'])} without a path"
     if summary is not None and baseline["gain"]:

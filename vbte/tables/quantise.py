@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vbte.topology import FloatArray
+from vbte.topology import BoolArray, FloatArray
 
 Weights = NDArray[np.int64]
 
@@ -15,11 +15,11 @@ MAX_DENOMINATOR = 4096
 #: A smaller denominator is preferred when its error is at most this much above the least error.
 ERROR_TOLERANCE_SHARE = 1e-4
 
-#: Entries of a (denominators x groups) array worked on at once.
+#: Entries of a (members x denominators x groups) array worked on at once.
 _BLOCK_ENTRIES = 2_000_000
 
-#: Denominators tried between two looks at which groups are done.
-_SIEVE_EVERY = 8
+#: Denominators tried at once, before the groups that are done drop out.
+_BATCH = 8
 
 
 def quantise(share: FloatArray, start: NDArray[np.int64], max_weight: Weights) -> tuple[Weights, FloatArray]:
@@ -35,7 +35,7 @@ def quantise(share: FloatArray, start: NDArray[np.int64], max_weight: Weights) -
     weights, error = np.ones(len(share), dtype=np.int64), np.zeros(len(size))
     for members in np.unique(size[size > 1]).tolist():
         groups = np.flatnonzero(size == members)
-        block = max(1, _BLOCK_ENTRIES // min(MAX_DENOMINATOR, members * int(max_weight[groups].max())))
+        block = max(1, _BLOCK_ENTRIES // (members * _BATCH))
         for first in range(0, len(groups), block):
             chosen = groups[first : first + block]
             at = start[chosen] + np.arange(members)[:, None]
@@ -45,48 +45,67 @@ def quantise(share: FloatArray, start: NDArray[np.int64], max_weight: Weights) -
 
 def _quantise_equal_sizes(share: FloatArray, max_weight: Weights) -> tuple[Weights, FloatArray]:
     """Quantise groups of one size, ``share`` (n_members, n_groups)."""
-    # The largest member's weight is at least its share of the denominator, rounded down.
-    limit = np.minimum(MAX_DENOMINATOR, np.floor((max_weight + 1) / share.max(axis=0)))
-    errors = np.full((int(limit.max()), share.shape[1]), np.inf)
-    open_groups = np.arange(share.shape[1])
-    for row in range(len(errors)):
-        if row % _SIEVE_EVERY == 0:
-            open_groups = open_groups[(limit[open_groups] > row) & ~_met(errors, row, open_groups)]
+    best, open_groups = np.ones(share.shape[1]), np.arange(share.shape[1])
+    tried: list[tuple[int, NDArray[np.int64], FloatArray]] = []
+    for first in range(1, MAX_DENOMINATOR + 1, _BATCH):
+        chosen, limit = share[:, open_groups], max_weight[open_groups]
+        hopeful = (best[open_groups] > ERROR_TOLERANCE_SHARE) & _may_improve(first, chosen, limit, best[open_groups])
+        open_groups, chosen, limit = open_groups[hopeful], chosen[:, hopeful], limit[hopeful]
         if not len(open_groups):
             break
-        chosen = share[:, open_groups]
-        errors[row, open_groups] = _error(_round(chosen, row + 1), chosen, max_weight[open_groups])
-    good = errors <= errors.min(axis=0) + ERROR_TOLERANCE_SHARE
-    denominator = good.argmax(axis=0) + 1
-    weights = _round(share, denominator)
+        denominator = np.arange(first, first + _BATCH)[:, None]
+        errors = _error(_round(chosen[:, None, :], denominator, limit), chosen[:, None, :])
+        best[open_groups] = np.minimum(best[open_groups], errors.min(axis=0))
+        tried.append((first, open_groups, errors))
+    weights = _round(share, _smallest_good(tried, best), max_weight)
     weights //= np.gcd.reduce(weights, axis=0)
-    return weights, _error(weights, share, max_weight)
+    return weights, _error(weights, share)
 
 
-def _met(errors: FloatArray, row: int, groups: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """True for groups that reached the tolerance in the rows since the last look."""
-    recent = errors[max(0, row - _SIEVE_EVERY) : row, groups]
-    return np.asarray(recent.min(axis=0, initial=np.inf) <= ERROR_TOLERANCE_SHARE)
+def _may_improve(denominator: int, share: FloatArray, max_weight: Weights, best: FloatArray) -> BoolArray:
+    """True where weights of this denominator or above may have an error below ``best``.
+
+    The largest member's weight is cut off at the limit sooner or later, and from there its share falls as the others'
+    weights grow. Two members gain nothing from being cut off.
+    """
+    largest = share.max(axis=0)
+    if len(share) == 2:
+        return np.asarray(largest * denominator < max_weight + 1)
+    down = np.minimum(np.floor(share * denominator), max_weight)
+    others = down.sum(axis=0) - down.max(axis=0)
+    return np.asarray(largest - max_weight / (max_weight + others) < best)
 
 
-def _round(share: FloatArray, denominator: int | NDArray[np.int64]) -> Weights:
+def _smallest_good(tried: list[tuple[int, NDArray[np.int64], FloatArray]], best: FloatArray) -> NDArray[np.int64]:
+    """Return the smallest denominator of each group whose error is nearly the best."""
+    denominator = np.zeros(len(best), dtype=np.int64)
+    for first, groups, errors in reversed(tried):
+        good = errors <= best[groups] + ERROR_TOLERANCE_SHARE
+        found = good.any(axis=0)
+        denominator[groups[found]] = first + good.argmax(axis=0)[found]
+    return denominator
+
+
+def _round(share: FloatArray, denominator: int | NDArray[np.int64], max_weight: Weights) -> Weights:
     """Largest remainder: round down, then give what is left of the denominator to the largest remainders.
 
-    Of all integers with this sum, these have the least largest error.
+    Of all integers with this sum, these have the least largest error. Weights are cut off at the device's limit.
     """
     exact = share * denominator
     if len(share) == 2:
         first = np.rint(exact[0])
-        return np.stack([first, denominator - first]).astype(np.int64)
-    down = np.floor(exact)
-    left = np.rint(denominator - down.sum(axis=0))
-    order = np.argsort(down - exact, axis=0, kind="stable")
-    extra = np.empty_like(down)
-    np.put_along_axis(extra, order, (np.arange(len(share))[:, None] < left).astype(np.float64), axis=0)
-    return np.asarray((down + extra).astype(np.int64))
+        rounded = np.stack([first, denominator - first])
+    else:
+        down = np.floor(exact)
+        left = np.rint(denominator - down.sum(axis=0))
+        order = np.argsort(down - exact, axis=0, kind="stable")
+        extra = np.empty_like(down)
+        place = np.arange(len(share)).reshape(-1, *[1] * left.ndim)
+        np.put_along_axis(extra, order, (place < left).astype(np.float64), axis=0)
+        rounded = down + extra
+    return np.asarray(np.minimum(rounded, max_weight).astype(np.int64))
 
 
-def _error(weights: Weights, share: FloatArray, max_weight: Weights) -> FloatArray:
-    """Largest error of each group, inf where a weight is above the device's limit."""
-    error = np.abs(weights / weights.sum(axis=0) - share).max(axis=0)
-    return np.asarray(np.where(weights.max(axis=0) <= max_weight, error, np.inf))
+def _error(weights: Weights, share: FloatArray) -> FloatArray:
+    """Largest error of each group."""
+    return np.asarray(np.abs(weights / weights.sum(axis=0) - share).max(axis=0))
