@@ -188,8 +188,6 @@ def lagrangian_bound(problem: StageProblem, prices: Prices, oracle: PathOracle) 
     flow = np.where(reduced < 0, most, least)
     total = float(np.where(flow > 0, reduced * flow, 0.0).sum()) + rhs
     if problem.kind is StageKind.MAX_UTILIZATION:
-        if not least.any() and not problem.background_gbps.any():
-            return 0.0
         return total / priced_capacity if priced_capacity > 0 and np.isfinite(total) else None
     if priced_capacity > 0:
         total -= problem.utilization_cap * priced_capacity
@@ -201,8 +199,6 @@ def lagrangian_bound(problem: StageProblem, prices: Prices, oracle: PathOracle) 
 
 def _concurrent_bound(problem: StageProblem, price: FloatArray, priced_capacity: float, rhs: float) -> float | None:
     """Every unit of the common scale costs at least sum d_k dist(k); the priced capacity is all there is to spend."""
-    if not problem.scope.any():
-        return 1.0
     cost_of_scale = float((problem.most_gbps[problem.scope] * price[problem.scope]).sum())
     if not cost_of_scale > 0 or not np.isfinite(cost_of_scale):
         return None
@@ -277,10 +273,7 @@ def concurrent_scale(problem: StageProblem, plan: Plan) -> float:
     """Return the scale at which every demand of the stage is carried at once by the plan's splits.
 
     Below 1 it is the least admitted share; when all is admitted the plan can grow until its fullest link is full.
-    With no demand at all it is 1.
     """
-    if not problem.scope.any():
-        return 1.0
     share = float(plan.admitted_share[problem.scope].min(initial=1.0))
     if share < FULL_SHARE:
         return share

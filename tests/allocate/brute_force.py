@@ -121,7 +121,7 @@ class BruteForce:
 
     def solve(self) -> list[float]:
         """The value of every stage in the order solved. Raises NoPlanError when something does not fit."""
-        priorities = sorted({policy.priority for policy in self.model.classes})
+        priorities = sorted({self.policies[key[0]].priority for key in self.volumes})
         reached = []
         if self.model.coupling == "sequential":
             for priority in priorities:
@@ -252,7 +252,7 @@ class _Program:
             if stage.kind is StageKind.ADMITTED:
                 row = self.weights(priority)
                 whole = float(sum(row[: self.n_flows][self.owner == i].max() * p for i, p in enumerate(self.peak)))
-                self.add(row, value if value >= FULL * whole else value * (1 - stage.tolerance), np.inf)
+                self.add(row, value * (FULL if value >= FULL * whole else 1 - stage.tolerance), np.inf)
             elif stage.kind is StageKind.MAX_UTILIZATION:
                 for t, e, row in self._loads():
                     self.add(row, -np.inf, value * (1 + stage.tolerance) * self.capacity[e] - self.background[t, e])

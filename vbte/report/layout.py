@@ -9,11 +9,12 @@ from scipy.sparse.csgraph import shortest_path
 from vbte.topology import FloatArray, IntArray, Node, Topology
 
 #: Steps of the layout of nodes without coordinates, fewer on networks where each step is long.
-_STEPS = 300
-_STEP_ENTRIES = 60_000_000
+_STEPS = 200
+_STEP_ENTRIES = 8_000_000
 
-#: Steps that move nodes apart which stand too close.
-_SPREAD_STEPS = 60
+#: Steps that move nodes apart which stand too close; pairs of node and link beyond which links are not looked at.
+_SPREAD_STEPS = 40
+_MOST_PAIRS = 200_000
 
 _GOLDEN_ANGLE = np.pi * (3.0 - np.sqrt(5.0))
 
@@ -145,7 +146,7 @@ def _spread(places: FloatArray, topology: Topology, apart: float, room: FloatArr
     stir = np.arange(len(places)) * _GOLDEN_ANGLE
     places = places + 0.01 * np.stack([np.cos(stir), np.sin(stir)], axis=1)
     ends = np.unique(np.sort(np.stack([topology.tail, topology.head], axis=1), axis=1), axis=0)
-    if len(ends) * len(places) > _STEP_ENTRIES // 100:
+    if len(ends) * len(places) > _MOST_PAIRS:
         ends = ends[:0]
     for _ in range(_SPREAD_STEPS):
         push = _off_nodes(places, apart) + _off_links(places, ends, apart * 0.8)

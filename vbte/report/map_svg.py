@@ -76,7 +76,7 @@ def utilization_map(topology: Topology, utilization: FloatArray, *, caption: str
 class _Stroke:
     """One directed link on the canvas, to the right of the straight line between its nodes.
 
-    ``along`` and ``right`` are unit vectors, ``width`` is that of the line.
+    ``along`` and ``right`` are unit vectors, ``width`` is that of the line, ``head`` how far the arrow head stands out.
     """
 
     start: FloatArray
@@ -84,10 +84,11 @@ class _Stroke:
     along: FloatArray
     right: FloatArray
     width: float
+    head: float
 
     def arrow(self) -> str:
         """Return the path of a triangle that points along the stroke, a bit past its middle."""
-        size = self.width / 2 + 3.5
+        size = self.width / 2 + self.head
         base = self.start + (self.end - self.start) * 0.56
         corners = (base + self.along * size * 1.7, base + self.right * size, base - self.right * size)
         return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in corners) + "Z"
@@ -156,7 +157,8 @@ class _Drawing:
             right = np.array([-along[1], along[0]])
             shift = right * (self._widest * 0.62 + 0.6) * (1 + 2.0 * lane)
             width = self._widest * (0.3 + 0.7 * min(float(self._utilization[link]), 1.0))
-            yield _Stroke(start + shift + along * self._radius, end + shift - along * self._radius, along, right, width)
+            gap = along * self._radius
+            yield _Stroke(start + shift + gap, end + shift - gap, along, right, width, min(3.5, 1.2 * self._widest))
 
     def _link(self, position: int) -> str:
         link, stroke = self._topology.links[position], self._strokes[position]

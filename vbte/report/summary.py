@@ -40,7 +40,7 @@ def summarize(plan: Plan, tables: Tables, walks: Sequence[Comparison], igp: Sequ
     demand, admitted = float(class_demand.sum()), _mean_total(plan.admitted_gbps)
     return {
         "schema": SCHEMA,
-        "network": _network(instance.topology),
+        "network": network_figures(instance.topology),
         "model": instance.model.name,
         "over_matrices": {"volumes": "mean", "latencies": "mean", "utilizations": "worst"},
         "demand_gbps": demand,
@@ -55,7 +55,7 @@ def summarize(plan: Plan, tables: Tables, walks: Sequence[Comparison], igp: Sequ
         "unmatched_gbps": float(np.mean([part.unmatched_gbps for part in instance.classifications])),
         "fallback_class": instance.model.fallback_class,
         "unroutable_gbps": float(np.mean(_unroutable_gbps(plan))),
-        "hot_links": hot_links(plan),
+        "hot_links": hot_links(instance.topology, plan.link_load_gbps),
         "baseline": baseline_figures(instance.topology, igp) | _gain(plan, igp, demand, admitted),
         "tables": _tables(tables, walks),
         "engine": {
@@ -74,29 +74,36 @@ def summary_bytes(summary: Mapping[str, Any]) -> bytes:
     return orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def hot_links(plan: Plan, count: int = HOT_LINKS) -> list[dict[str, Any]]:
-    """Return the busiest links that carry anything, each in its worst matrix, busiest first."""
-    topology = plan.instance.topology
-    worst, matrix = plan.utilization.max(axis=0, initial=0.0), plan.utilization.argmax(axis=0)
+def hot_links(topology: Topology, link_load_gbps: FloatArray) -> list[dict[str, Any]]:
+    """Return the busiest links that carry anything, each in its worst matrix, busiest first.
+
+    ``link_load_gbps`` has one row per matrix, shape (T, n_links).
+    """
+    load = np.asarray(link_load_gbps)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        utilization = np.where(load > 0, load / topology.capacity_gbps, 0.0)
+    worst, matrix = utilization.max(axis=0, initial=0.0), utilization.argmax(axis=0)
+    return [
+        {
+            "link": link.id,
+            "source": link.source,
+            "target": link.target,
+            "load_gbps": float(load[matrix[position], position]),
+            "capacity_gbps": link.capacity_gbps,
+            "utilization": float(worst[position]),
+            "matrix": int(matrix[position]),
+        }
+        for position in _busiest(topology, worst)
+        for link in (topology.links[position],)
+    ]
+
+
+def _busiest(topology: Topology, utilization: FloatArray) -> list[int]:
+    """Return the positions of the busiest links that carry anything, busiest first."""
     # Rounding keeps links in the order of their ids where they differ by nothing but the order of summation.
-    order = sorted(
-        range(len(topology.links)), key=lambda link: (-round(float(worst[link]), 9), topology.links[link].id)
-    )
-    rows = []
-    for position in [link for link in order if worst[link] > 0][:count]:
-        link = topology.links[position]
-        rows.append(
-            {
-                "link": link.id,
-                "source": link.source,
-                "target": link.target,
-                "load_gbps": float(plan.link_load_gbps[matrix[position], position]),
-                "capacity_gbps": link.capacity_gbps,
-                "utilization": float(worst[position]),
-                "matrix": int(matrix[position]),
-            }
-        )
-    return rows
+    rounded = utilization.round(9)
+    order = sorted(np.flatnonzero(rounded > 0).tolist(), key=lambda link: (-rounded[link], topology.links[link].id))
+    return order[:HOT_LINKS]
 
 
 def baseline_figures(topology: Topology, igp: Sequence[IgpLoads]) -> dict[str, Any]:
@@ -106,14 +113,14 @@ def baseline_figures(topology: Topology, igp: Sequence[IgpLoads]) -> dict[str, A
     """
     utilization = np.stack([loads.utilization for loads in igp]).max(axis=0, initial=0.0)
     worst = float(utilization.max(initial=0.0))
-    over = np.flatnonzero(utilization > 1 + CAPACITY_SLACK_SHARE)
-    order = sorted(over.tolist(), key=lambda link: (-round(float(utilization[link]), 9), topology.links[link].id))
+    over = utilization > 1 + CAPACITY_SLACK_SHARE
     return {
         "routing": "igp",
         "max_utilization": worst,
-        "overloaded_links": len(over),
+        "overloaded_links": int(over.sum()),
         "overloads": [
-            {"link": topology.links[link].id, "utilization": float(utilization[link])} for link in order[:HOT_LINKS]
+            {"link": topology.links[link].id, "utilization": float(utilization[link])}
+            for link in _busiest(topology, np.where(over, utilization, 0.0))
         ],
         "unroutable_gbps": float(np.mean([loads.unroutable_gbps for loads in igp])),
         "common_share": min(1.0, 1.0 / worst) if worst > 0 else 1.0,
@@ -128,7 +135,8 @@ def _gain(plan: Plan, igp: Sequence[IgpLoads], demand: float, admitted: float) -
     return {"gain": worst / plan.max_utilization if comparable else None}
 
 
-def _network(topology: Topology) -> dict[str, Any]:
+def network_figures(topology: Topology) -> dict[str, Any]:
+    """Return the name, size and total capacity of a network."""
     return {
         "name": topology.name,
         "nodes": len(topology.nodes),

@@ -38,11 +38,13 @@ def summary_view(summary: Mapping[str, Any]) -> RenderableType:
 
 def series_view(summary: Mapping[str, Any]) -> RenderableType:
     """Return the summary of a series (schema ``vbte.series/1``) for a terminal."""
-    table = _table("plan", "matrix", ">demand", ">admitted", ">busiest link", ">gap", "outcome", ">IGP's busiest link")
+    table = empty_table(
+        "plan", "matrix", ">demand", ">admitted", ">busiest link", ">gap", "outcome", ">IGP's busiest link"
+    )
     for row in summary["plans"]:
         table.add_row(
             row["directory"],
-            _name(row["matrix"]),
+            shown_name(row["matrix"]),
             format_gbps(row["demand_gbps"]),
             format_gbps(row["admitted_gbps"]),
             percent(row["max_utilization"]),
@@ -52,7 +54,7 @@ def series_view(summary: Mapping[str, Any]) -> RenderableType:
         )
     mean, worst = summary["mean"], summary["worst"]
     return Group(
-        _network_line(summary),
+        network_line(summary),
         table,
         Text(
             f"mean: {format_gbps(mean['admitted_gbps'])} of {format_gbps(mean['demand_gbps'])} admitted, busiest link "
@@ -66,14 +68,25 @@ def series_view(summary: Mapping[str, Any]) -> RenderableType:
     )
 
 
+def baseline_view(summary: Mapping[str, Any]) -> RenderableType:
+    """Return the summary of plain IGP routing (schema ``vbte.baseline/1``) for a terminal."""
+    matrices = summary["matrices"]
+    return Group(
+        network_line(summary),
+        Text(f"{plural(sum(row['demands'] for row in matrices), 'demand')} with {format_gbps(summary['demand_gbps'])}"),
+        baseline_line(summary["baseline"]),
+        link_table(summary["hot_links"], matrices),
+    )
+
+
 def class_table(classes: Sequence[Mapping[str, Any]]) -> Table:
     """Return volumes, worst link share and latencies of each class."""
-    table = _table(
+    table = empty_table(
         "class", ">priority", ">demand", ">admitted", ">share", ">of busiest link", ">mean latency", ">worst", ">paths"
     )
     for row in classes:
         table.add_row(
-            _name(row["name"]),
+            shown_name(row["name"]),
             str(row["priority"]),
             format_gbps(row["demand_gbps"]),
             format_gbps(row["admitted_gbps"]),
@@ -88,10 +101,10 @@ def class_table(classes: Sequence[Mapping[str, Any]]) -> Table:
 
 def matrix_table(matrices: Sequence[Mapping[str, Any]]) -> Table:
     """Return the figures of each demand matrix."""
-    table = _table("matrix", ">demands", ">demand", ">admitted", ">busiest link")
+    table = empty_table("matrix", ">demands", ">demand", ">admitted", ">busiest link")
     for row in matrices:
         table.add_row(
-            _name(row["name"]),
+            shown_name(row["name"]),
             f"{row['demands']:,}",
             format_gbps(row["demand_gbps"]),
             format_gbps(row["admitted_gbps"]),
@@ -103,11 +116,11 @@ def matrix_table(matrices: Sequence[Mapping[str, Any]]) -> Table:
 def link_table(links: Sequence[Mapping[str, Any]], matrices: Sequence[Mapping[str, Any]] = ()) -> Table:
     """Return links with their load as a bar; with several matrices also the matrix where it is worst."""
     several = len(matrices) > 1
-    table = _table("busiest links", ">load", ">capacity", ">utilisation", "", *(["worst in"] if several else []))
+    table = empty_table("busiest links", ">load", ">capacity", ">utilisation", "", *(["worst in"] if several else []))
     for row in links:
-        worst = [_name(matrices[row["matrix"]]["name"])] if several else []
+        worst = [shown_name(matrices[row["matrix"]]["name"])] if several else []
         table.add_row(
-            _name(row["link"]),
+            shown_name(row["link"]),
             format_gbps(row["load_gbps"]),
             format_gbps(row["capacity_gbps"]),
             percent(row["utilization"]),
@@ -119,11 +132,11 @@ def link_table(links: Sequence[Mapping[str, Any]], matrices: Sequence[Mapping[st
 
 def certificate_table(certificates: Sequence[Mapping[str, Any]]) -> Table:
     """Return each stage's value, what nobody can beat, and the gap between them."""
-    table = _table("stage", ">value", ">no plan can beat", ">gap", "outcome")
+    table = empty_table("stage", ">value", ">no plan can beat", ">gap", "outcome")
     for row in certificates:
         ended = [] if row["limit"] == "none" else [f"stopped by {row['limit']}"]
         table.add_row(
-            _name(row["stage"]),
+            shown_name(row["stage"]),
             with_unit(row["value"], row["unit"]),
             with_unit(row["bound"], row["unit"]),
             gap_text(row["gap"]),
@@ -146,7 +159,7 @@ def _colour(utilization: float) -> str:
 
 
 def _head(summary: Mapping[str, Any]) -> Iterator[RenderableType]:
-    yield _network_line(summary)
+    yield network_line(summary)
     matrices = summary["matrices"]
     count = sum(matrix["demands"] for matrix in matrices)
     several = f" in {len(matrices)} matrices, mean" if len(matrices) > 1 else ""
@@ -161,12 +174,13 @@ def _head(summary: Mapping[str, Any]) -> Iterator[RenderableType]:
     )
 
 
-def _network_line(summary: Mapping[str, Any]) -> Text:
+def network_line(summary: Mapping[str, Any]) -> Text:
+    """Return name, size and total capacity of the network."""
     network = summary["network"]
     return Text(
         f"{printable(network['name']) or 'network'}: {plural(network['nodes'], 'node')}, "
-        f"{plural(network['links'], 'link')} with {format_gbps(network['capacity_gbps'])}; "
-        f"model {printable(summary['model'])}"
+        f"{plural(network['links'], 'link')} with {format_gbps(network['capacity_gbps'])}"
+        + (f"; model {printable(summary['model'])}" if "model" in summary else "")
     )
 
 
@@ -223,11 +237,12 @@ def _share_admitted(row: Mapping[str, Any]) -> str:
     return "100 %" if share >= 1 - 1e-9 else f"{min(100 * share, 99.99):.4g} %"
 
 
-def _name(text: str) -> Text:
+def shown_name(text: str) -> Text:
+    """Return a name from an input as one harmless line."""
     return Text(printable(text).replace("\n", "\\n"))
 
 
-def _table(*columns: str) -> Table:
+def empty_table(*columns: str) -> Table:
     """Return an empty table; a column whose name starts with ``>`` is aligned to the right."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False, padding=(0, 1))
     for name in columns:
