@@ -18,7 +18,7 @@ from vbte.topology import FloatArray, Link, Node, Topology
 
 CAPACITY_GBPS = 10.0
 
-#: Share of all capacity that the demands would fill on paths of fewest hops.
+#: Share of all capacity that demands fill on paths of fewest hops, unless stated: some links then carry too much.
 LOAD_SHARE = 0.3
 
 #: A cable is added to the tree where it closes a loop of at least this many hops.
@@ -66,11 +66,14 @@ def _link(source: int, target: int, km: float) -> Link:
     )
 
 
-def gravity(topology: Topology, *, seed: int = 1) -> DemandMatrix:
-    """Return a demand for every ordered pair: product of log-normal masses, scaled to a load worth planning for."""
+def gravity(topology: Topology, *, load_share: float = LOAD_SHARE, seed: int = 1) -> DemandMatrix:
+    """Return a demand for every ordered pair, product of log-normal masses, scaled.
+
+    ``load_share`` is the share of all capacity that the demands fill on paths of fewest hops.
+    """
     n_nodes = len(topology.nodes)
     mass = np.random.default_rng(seed).lognormal(sigma=1.0, size=n_nodes)
-    return _matrix(topology, _scaled(topology, np.outer(mass, mass)))
+    return _matrix(topology, _scaled(topology, np.outer(mass, mass), load_share))
 
 
 def week(topology: Topology, count: int, *, seed: int = 1) -> list[DemandMatrix]:
@@ -78,7 +81,7 @@ def week(topology: Topology, count: int, *, seed: int = 1) -> list[DemandMatrix]
     generator = np.random.default_rng(seed)
     n_nodes = len(topology.nodes)
     mass = generator.lognormal(sigma=1.0, size=n_nodes)
-    base = _scaled(topology, np.outer(mass, mass))
+    base = _scaled(topology, np.outer(mass, mass), LOAD_SHARE)
     hours = np.arange(count) / 12.0
     rhythm = 1.0 + 0.4 * np.sin(2 * np.pi * (hours - 9.0) / 24.0) - 0.15 * (hours // 24.0 % 7 >= 5)
     return [_matrix(topology, base * share * generator.lognormal(sigma=0.3, size=base.shape)) for share in rhythm]
@@ -89,12 +92,12 @@ def gravity_instance(topology: Topology, model: str = "min-mlu") -> Instance:
     return build_instance(topology, [gravity(topology)], load_model(model))
 
 
-def _scaled(topology: Topology, volume: FloatArray) -> FloatArray:
+def _scaled(topology: Topology, volume: FloatArray, load_share: float) -> FloatArray:
     hops = link_graph(topology).shortest(np.ones(len(topology.links))).distance
     volume = np.where(np.isfinite(hops), volume, 0.0)
     np.fill_diagonal(volume, 0.0)
     used = float((volume * np.where(np.isfinite(hops), hops, 0.0)).sum())
-    return np.asarray(volume * (LOAD_SHARE * topology.capacity_gbps.sum() / used))
+    return np.asarray(volume * (load_share * topology.capacity_gbps.sum() / used))
 
 
 def _matrix(topology: Topology, volume: FloatArray) -> DemandMatrix:

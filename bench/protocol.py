@@ -48,13 +48,17 @@ class Timed:
 
 @dataclass(frozen=True)
 class Result:
-    """One row: how many times as long as vbte the competitor takes, the medians behind it, and sizes."""
+    """One row: how many times as long as ours the competitor takes, the medians behind it, and sizes.
+
+    ``ours_name`` tells what vbte does in this row where there is more than one thing it could do.
+    """
 
     case: str
     competitor: str
     ours: Timed
     theirs: Timed
     facts: dict[str, Any] = field(default_factory=dict)
+    ours_name: str = "vbte"
 
     @property
     def ratio(self) -> float:
@@ -151,7 +155,7 @@ def _version(package: str) -> str:
 
 
 def _line(result: Result) -> str:
-    seconds = f"vbte {result.ours.median:.3g} s, {result.competitor} {result.theirs.median:.3g} s"
+    seconds = f"{result.ours_name} {result.ours.median:.3g} s, {result.competitor} {result.theirs.median:.3g} s"
     facts = ", ".join(f"{name.replace('_', ' ')} {_rounded(value)}" for name, value in result.facts.items())
     return f"{result.ratio:8.3g} x  {result.case}: {seconds}{'; ' + facts if facts else ''}"
 
@@ -160,13 +164,19 @@ def _record(result: Result) -> dict[str, Any]:
     return {
         "case": result.case,
         "ratio": _rounded(result.ratio),
+        "ours": result.ours_name,
         "competitor": result.competitor,
-        "vbte_s": _rounded(result.ours.median),
+        "ours_s": _rounded(result.ours.median),
         "competitor_s": _rounded(result.theirs.median),
-        "vbte_all_s": [_rounded(second) for second in result.ours.seconds],
-        "competitor_all_s": [_rounded(second) for second in result.theirs.seconds],
+        "ours_range_s": _range(result.ours),
+        "competitor_range_s": _range(result.theirs),
         **{name: _rounded(value) for name, value in result.facts.items()},
     }
+
+
+def _range(timed: Timed) -> list[float]:
+    """Return the fastest and the slowest repeat: how noisy the machine was."""
+    return [_rounded(min(timed.seconds)), _rounded(max(timed.seconds))]
 
 
 def _rounded(value: Any) -> Any:

@@ -31,7 +31,8 @@ class StageProblem:
 
     ``scope`` (K,) marks the commodities planned, ``background_gbps`` (T, n_links) what others already use. Admitted
     flow of commodity k lies in ``[least_gbps[k], most_gbps[k]]`` at its peak volume. ``utilization_cap`` (inf: none)
-    limits every link. ``holds`` maps the index of an earlier certificate to it.
+    limits every link. ``holds`` maps the index of an earlier certificate to it. ``growth``, 1 or more, is the scale
+    an earlier stage wants kept possible: capacity left and class limits are divided by it.
     """
 
     instance: Instance
@@ -44,6 +45,12 @@ class StageProblem:
     most_gbps: FloatArray
     utilization_cap: float
     holds: dict[int, Certificate] = field(default_factory=dict)
+    growth: float = 1.0
+
+    def class_limit(self, class_index: int) -> float:
+        """Return the share of each link that a class may fill, kept free for growth where that is asked."""
+        limit = self.instance.rules[class_index].policy.utilization_limit
+        return (1.0 if limit is None else limit) / self.growth
 
     @property
     def label(self) -> str:
@@ -136,8 +143,15 @@ def _with_hold(problem: StageProblem, index: int, held: Certificate) -> StagePro
         return replace(problem, utilization_cap=min(problem.utilization_cap, held.held_at))
     if held.kind is StageKind.CONCURRENT:
         least = np.maximum(problem.least_gbps, min(1.0, held.held_at) * problem.most_gbps)
-        # A scale above 1 is headroom for growth: the load at scale 1 has to leave it free.
-        return replace(problem, least_gbps=least, utilization_cap=problem.utilization_cap / max(1.0, held.held_at))
+        # A scale above 1 is headroom for growth: load * growth + background <= limit * capacity.
+        growth = max(1.0, held.held_at)
+        return replace(
+            problem,
+            least_gbps=least,
+            growth=growth,
+            utilization_cap=problem.utilization_cap / growth,
+            background_gbps=problem.background_gbps / growth,
+        )
     if held.kind is StageKind.ADMITTED and _is_bound(problem, held):
         mine = problem.instance.priority == held.priority
         return replace(problem, least_gbps=np.where(mine & problem.scope, problem.most_gbps, problem.least_gbps))
@@ -176,8 +190,7 @@ def lagrangian_bound(problem: StageProblem, prices: Prices, oracle: PathOracle) 
     priced_capacity = float((prices.capacity * capacity).sum())
     rhs += float((prices.capacity * problem.background_gbps).sum())
     for position, limit_prices in prices.class_limit.items():
-        limit = instance.rules[position].policy.utilization_limit
-        rhs -= float((limit_prices * capacity).sum()) * (1.0 if limit is None else limit)
+        rhs -= float((limit_prices * capacity).sum()) * problem.class_limit(position)
     if problem.kind is StageKind.CONCURRENT:
         return _concurrent_bound(problem, price, priced_capacity, rhs)
     if problem.kind is StageKind.ADMITTED:
@@ -257,8 +270,7 @@ def stage_value(problem: StageProblem, plan: Plan) -> float:
 def _loads_up_to(problem: StageProblem, plan: Plan) -> FloatArray:
     """Return the load of the stage's own commodities and those planned before them, (T, n_links)."""
     instance = plan.instance
-    planned = {int(p) for p in instance.priority[problem.scope]}
-    latest = max(planned, default=0)
+    latest = instance.priority[problem.scope].max(initial=0)
     counted = [rules.policy.priority <= latest for rules in instance.rules]
     return np.asarray(plan.class_link_load_gbps[:, counted].sum(axis=1))
 
@@ -281,9 +293,10 @@ def concurrent_scale(problem: StageProblem, plan: Plan) -> float:
     room = problem.instance.model.utilization_limit * plan.instance.topology.capacity_gbps - problem.background_gbps
     with np.errstate(divide="ignore", invalid="ignore"):
         growth = np.where(load > 1e-12, room / load, np.inf)
+    planned = set(plan.instance.priority[problem.scope].tolist())
     for position, rules in enumerate(plan.instance.rules):
         limit = rules.policy.utilization_limit
-        if limit is not None:
+        if limit is not None and rules.policy.priority in planned:
             of_class = plan.class_link_load_gbps[:, position]
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = np.where(of_class > 1e-12, limit * plan.instance.topology.capacity_gbps / of_class, np.inf)

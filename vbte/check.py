@@ -24,7 +24,8 @@ from vbte.policy import Admission, CapacityRule, Split, StageKind
 from vbte.read.plan_file import read_plan
 from vbte.report.outcome import disagreement
 from vbte.report.summary import summarize, summary_bytes
-from vbte.tables import belongs_to, compare, offered_traffic, tables_from_directory, walk
+from vbte.tables import compare, offered_traffic, tables_from_directory, walk
+from vbte.tables.manifest import belongs_to
 from vbte.tolerance import (
     CAPACITY_SLACK_SHARE,
     CERTIFICATE_SLACK_SHARE,
@@ -230,8 +231,8 @@ def _stage_faults(
     slack = CERTIFICATE_SLACK_SHARE * max(abs(proven.value), abs(stored.held_at))
     if sign * (proven.value - stored.held_at) < -slack:
         yield f"reaches {proven.value:.9g}, worse than {stored.held_at:.9g} at which later stages hold it"
-    if sign * (stored.held_at - stored.value * (1 - sign * (tolerance + CERTIFICATE_SLACK_SHARE))) < -slack:
-        yield f"is held at {stored.held_at:.9g}, further from {stored.value:.9g} than the model's tolerance"
+    if abs(stored.held_at - stored.reached) > tolerance * abs(stored.reached) + slack:
+        yield f"is held at {stored.held_at:.9g}, further from {stored.reached:.9g} than the model's tolerance"
     # A bound on the wrong side of the value means that the plan beats what nobody can: something is wrong.
     if (
         proven.bound is not None

@@ -89,10 +89,10 @@ class Certificate:
     """How far one stage of a plan can be from the best that any router could do.
 
     ``stage`` is the label (``'admitted[1]'``), ``priority`` the class priority it speaks of (None: all), ``value``
-    what the plan reaches, ``bound`` what nobody can beat (None: not proven), ``held_at`` the level at which later
-    stages hold this one. ``relative_gap`` is
-    |value - bound| / max(|value|, |bound|). ``mip_bound`` is a solver's own bound for integer programs, which can't
-    be re-proven without a solver; ``bound`` is the re-provable one.
+    what the finished plan reaches, ``bound`` what nobody can beat (None: not proven). ``reached`` is the value when
+    the stage was solved and ``held_at`` the level, off by the model's tolerance, at which later stages hold it.
+    ``mip_bound`` is a solver's own bound for integer programs, which can't be re-proven without a solver; ``bound``
+    is the re-provable one.
     """
 
     stage: str
@@ -101,6 +101,7 @@ class Certificate:
     priority: int | None
     value: float
     bound: float | None
+    reached: float
     held_at: float
     prices: Prices | None
     termination: Termination

@@ -3,7 +3,8 @@
 from table_toys import GOLDEN, diamond
 
 from vbte.policy import Realisation
-from vbte.tables import build_tables, tables_to_files
+from vbte.tables.build import build_tables
+from vbte.tables.files import tables_to_files
 
 
 def golden_files() -> dict[str, bytes]:

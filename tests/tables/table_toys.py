@@ -14,7 +14,9 @@ from vbte.demands import AttributeColumn, DemandMatrix
 from vbte.instance import Instance, build_instance
 from vbte.plan import EngineReport, PathSet, Plan, Reason, Termination
 from vbte.policy import PlanningModel, Realisation, Stage, StageKind, TableOptions, TrafficClass
-from vbte.tables import Tables, build_tables, offered_traffic, tables_to_files, walk
+from vbte.tables.build import build_tables
+from vbte.tables.files import Tables, tables_to_files
+from vbte.tables.walk import offered_traffic, walk
 from vbte.topology import Link, Node, Topology
 
 GOLDEN = Path(__file__).parent / "golden"

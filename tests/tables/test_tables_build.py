@@ -25,7 +25,8 @@ from vbte.instance import build_instance
 from vbte.paths.igp import igp_loads
 from vbte.plan import EngineReport, PathSet, Plan, Reason, Termination
 from vbte.policy import Require, Split, TrafficClass
-from vbte.tables import build_tables, compare, igp_tables, offered_traffic, walk
+from vbte.tables.build import build_tables, igp_tables
+from vbte.tables.walk import compare, offered_traffic, walk
 from vbte.topology import Link, Node, Topology
 
 BOTH = pytest.mark.parametrize("realisation", ["source-routed", "hop-by-hop"])
@@ -188,10 +189,10 @@ def test_several_matrices_share_one_set_of_tables(realisation):
 
 def test_the_stated_error_of_a_link_is_the_walks_deviation():
     topology = topology_of(DIAMOND)
-    instance = build_instance(topology, [matrix_of(topology, [("a", "d", 10.0)])], model_of(max_weight=2))
+    instance = build_instance(topology, [matrix_of(topology, [("a", "d", 10.0)])], model_of(max_weight=1))
     plan = plan_of(instance, [("a b d", 6.0), ("a c d", 4.0)])
     tables = build_tables(plan)
-    # With weights up to 2, half and half is as close to 6 : 4 as it gets: 1 Gbit/s more on a-c, less on a-b.
+    # With weights up to 1, half and half is as close to 6 : 4 as it gets: 1 Gbit/s more on a-c, less on a-b.
     assert tables.manifest["max_quantisation_error"] == pytest.approx(0.1)
     assert tables.manifest["link_error_bps"] == dict.fromkeys(("a-b", "a-c", "b-d", "c-d"), 1_000_000_000)
     assert tables.manifest["max_link_error_bps"] == 1_000_000_000
@@ -234,7 +235,10 @@ def test_a_path_too_deep_for_its_head_end_gives_its_share_to_the_others():
     assert gaps(tables) == {
         "a": [
             {
-                "object": {"kind": "path", "egress": "e", "class": "default", "tenant": "", "links": ["a-b", "b-c", "c-d", "d-e"]},
+                "object": {
+                    "kind": "path", "egress": "e", "class": "default", "tenant": "",
+                    "links": ["a-b", "b-c", "c-d", "d-e"],
+                },
                 "reason": "segment-depth",
                 "detail": "needs 4 segments, the device pushes 2",
                 "substitute": "the group's other paths, in proportion",
@@ -445,6 +449,17 @@ def test_a_plan_without_demands_gives_tables_without_routes_for_them(realisation
     tables = build_tables(plan)
     assert not any(item["demands"] for device in tables.devices.values() for item in device["routes"])
     assert compare(walk_plan(plan, tables), plan).agrees
+    assert not walk_plan(plan, igp_tables(instance)).faults
+
+
+@BOTH
+def test_a_network_without_links_gives_tables_all_the_same(realisation):
+    topology = Topology((Node("a"), Node("b")), ())
+    instance = build_instance(topology, [matrix_of(topology, [("a", "b", 1.0)])], model_of(realisation))
+    nothing = PathSet(np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32))
+    plan = Plan(instance, nothing, np.empty(0), (), Termination(Reason.OPTIMAL), EngineReport("hand", "none", {}, 0, 0))
+    assert route(build_tables(plan), "a", "b")["group"] is None
+    assert compare(walk_plan(plan), plan).agrees
     assert not walk_plan(plan, igp_tables(instance)).faults
 
 

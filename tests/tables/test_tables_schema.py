@@ -17,8 +17,10 @@ from table_toys import DIAMOND, GOLDEN, diamond, matrix_of, model_of, plan_of, t
 import vbte.tables
 from vbte.instance import build_instance
 from vbte.policy import MatchRule, TrafficClass
-from vbte.tables import Publication, build_tables, igp_tables, schema, tables_to_files
-from vbte.tables.manifest import plan_id
+from vbte.tables import schema
+from vbte.tables.build import build_tables, igp_tables
+from vbte.tables.files import tables_to_files
+from vbte.tables.manifest import Publication, plan_id
 from vbte.topology import Node
 
 PUBLISHED = json.loads((Path(vbte.tables.__file__).parent / "schemas" / "tables-1.json").read_text())

@@ -22,6 +22,7 @@ from vbte.formulation.program import (
     feasibility_costs,
     new_path_columns,
     prices_from_duals,
+    row_bounds,
     stage_costs,
 )
 from vbte.oracle import PathOracle, merged_paths, select_paths
@@ -115,6 +116,7 @@ class StagedProgram:
                 self._add_hold(problem, index)
         lower, upper = column_bounds(self.layout, problem, len(self.paths))
         self.session.set_column_bounds(lower, upper)
+        self._set_row_bounds(problem)
         costs, factor = stage_costs(self.layout, problem, self.paths)
         self.session.set_costs(costs)
         solution = self._generate(problem)
@@ -125,6 +127,14 @@ class StagedProgram:
             prices = prices_from_duals(self.layout, problem, solution.row_dual, factor, self.hold_rows)
         value = self.value(problem, solution.primal)
         return StageOutcome(problem, value, prices, solution.primal, solution.termination)
+
+    def _set_row_bounds(self, problem: StageProblem) -> None:
+        """Bring capacity and class limits to what a stage leaves free for growth; the holds stay as they are."""
+        lower, upper = row_bounds(self.layout, problem)
+        program, n = self.session.program, len(lower)
+        self.session.set_row_bounds(
+            np.concatenate([lower, program.row_lower[n:]]), np.concatenate([upper, program.row_upper[n:]])
+        )
 
     def _generate(self, problem: StageProblem, *, feasibility: bool = False) -> Solution:
         """Solve, adding path columns until no admissible path could improve the objective."""

@@ -6,6 +6,7 @@ solution already keeps the split rules it is the answer. Otherwise a MILP choose
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,10 +18,11 @@ from vbte.bounds import StageProblem
 from vbte.formulation.constraints import Terms, joined, matrix_of
 from vbte.formulation.layout import IndexArray, Layout
 from vbte.formulation.program import stage_costs
+from vbte.plan import Reason, Termination
 from vbte.policy import Split, StageKind, TrafficClass
 from vbte.solve import LinearProgram, solve
 from vbte.tolerance import DUST_SHARE
-from vbte.topology import FloatArray
+from vbte.topology import BoolArray, FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,28 +35,42 @@ class Choices:
 
     paths: IndexArray
     unit: FloatArray
-    exact: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    exact: BoolArray
     upper: FloatArray
 
 
-def solve_with_integers(program: StagedProgram, relaxed: StageOutcome, forms: Forms) -> StageOutcome:
-    """Return the outcome of a stage under its classes' split rules; the relaxed outcome when none applies."""
+def solve_with_integers(
+    program: StagedProgram, relaxed: StageOutcome, forms: Forms, earlier: Sequence[StageOutcome] = ()
+) -> StageOutcome:
+    """Return the outcome of a stage under its classes' split rules; the relaxed outcome when none applies.
+
+    ``earlier`` are the outcomes of the stages before: the last one is where the search may start.
+    """
     if relaxed.primal is None or not forms.integer_classes:
         return relaxed
-    layout, problem = program.layout, relaxed.problem
-    most = _most_flow(layout, relaxed)
-    choices = _choices(program, most)
+    problem = relaxed.problem
+    most = _most_flow(program.layout, relaxed)
     if _keeps_splits(program, forms, relaxed.primal, most):
         return relaxed
+    choices = _choices(program, most)
     program.tools.progress(f"{problem.label}: integer program with {len(choices.paths)} choices")
-    solution = solve(_integer_program(program, choices), program.tools.profile, program.tools.deadline)
-    if solution.primal is None:
+    integer_program = _integer_program(program, choices)
+    start = best_start(program, choices, relaxed, earlier)
+    solution = solve(integer_program, program.tools.profile, program.tools.deadline, start=start)
+    found = [point for point in (solution.primal, start) if point is not None]
+    if not found:
         # The relaxation's prices still prove a bound; its flows are no plan.
         return replace(relaxed, value=None, primal=None, termination=solution.termination)
-    primal = _rounded(program, choices, solution.primal)
+    best = min(found, key=lambda point: float(integer_program.cost @ point))
+    termination = solution.termination
+    if solution.primal is None:
+        termination = Termination(Reason.FEASIBLE, termination.limit)
+    primal = _rounded(program, choices, best)
+    mip_bound = None
+    if solution.bound is not None and np.isfinite(solution.bound):
+        mip_bound = _in_true_units(program, problem, solution.bound)
     value = program.value(problem, primal)
-    mip_bound = None if solution.bound is None else _in_true_units(layout, problem, program, solution.bound)
-    return replace(relaxed, value=value, primal=primal, termination=solution.termination, mip_bound=mip_bound)
+    return replace(relaxed, value=value, primal=primal, termination=termination, mip_bound=mip_bound)
 
 
 def _most_flow(layout: Layout, relaxed: StageOutcome) -> FloatArray:
@@ -134,6 +150,61 @@ def _integer_program(program: StagedProgram, choices: Choices) -> LinearProgram:
     return replace(wide, integer=integer)
 
 
+def best_start(
+    program: StagedProgram, choices: Choices, relaxed: StageOutcome, earlier: Sequence[StageOutcome]
+) -> FloatArray | None:
+    """Return a point of the integer program to start from, None when none is found.
+
+    Two supports are tried: each commodity's fullest paths in the relaxation, and the paths of the last stage that had
+    an integer answer. With the paths settled what is left is a linear program.
+    """
+    supports = []
+    if relaxed.primal is not None and not choices.exact.any():
+        supports.append(_fullest(program, relaxed.primal))
+    solved = [outcome.primal for outcome in earlier if outcome.primal is not None]
+    if solved:
+        flow = np.zeros(len(program.paths))
+        known = solved[-1][program.layout.n_columns :][: len(flow)]
+        flow[: len(known)] = known
+        supports.append(flow > 0)
+    points = [_restricted(program, choices, support) for support in supports]
+    found = [point for point in points if point is not None]
+    cost = program.session.program.cost
+    return min(found, key=lambda point: float(cost @ point[: len(cost)])) if found else None
+
+
+def _fullest(program: StagedProgram, primal: FloatArray) -> BoolArray:
+    """Return for each path whether it is among the fullest that its class's path limit allows, shape (P,)."""
+    flow = primal[program.layout.n_columns :][: len(program.paths)]
+    order = np.lexsort((-flow, program.paths.commodity))
+    commodity = program.paths.commodity[order]
+    first = np.searchsorted(commodity, commodity)
+    limit = np.array([_path_limit(policy) or len(program.paths) for policy in _policies(program)])
+    kept = np.zeros(len(program.paths), dtype=np.bool_)
+    kept[order] = np.arange(len(order)) - first < limit[order]
+    return kept
+
+
+def _restricted(program: StagedProgram, choices: Choices, support: BoolArray) -> FloatArray | None:
+    """Return the best point whose limited commodities use only the paths in ``support`` (P,), with its choices."""
+    session, first = program.session, program.layout.n_columns
+    lower, upper = session.program.lower, session.program.upper
+    barred = np.zeros(len(program.paths), dtype=np.bool_)
+    barred[choices.paths] = True
+    closed = upper.copy()
+    closed[first:][barred & ~support] = 0.0
+    session.set_column_bounds(lower, closed)
+    solution = session.solve()
+    session.set_column_bounds(lower, upper)
+    if solution.primal is None:
+        return None
+    flow = solution.primal[first:][choices.paths]
+    counts = np.where(choices.exact, np.round(flow / choices.unit), flow > 0)
+    if choices.exact.any() and np.abs(counts * choices.unit - flow)[choices.exact].max() > DUST_SHARE:
+        return None
+    return np.concatenate([solution.primal, counts])
+
+
 def _keeps_splits(program: StagedProgram, forms: Forms, primal: FloatArray, most: FloatArray) -> bool:
     """True when a relaxed solution already keeps every split rule."""
     layout = program.layout
@@ -171,8 +242,9 @@ def _rounded(program: StagedProgram, choices: Choices, primal: FloatArray) -> Fl
     return primal
 
 
-def _in_true_units(layout: Layout, problem: StageProblem, program: StagedProgram, objective: float) -> float:
+def _in_true_units(program: StagedProgram, problem: StageProblem, objective: float) -> float:
     """Return the solver's bound on its objective as a bound on the stage's value."""
+    layout = program.layout
     if problem.kind is StageKind.MAX_UTILIZATION:
         return objective / layout.n_links / layout.mean_capacity
     costs, factor = stage_costs(layout, problem, program.paths)

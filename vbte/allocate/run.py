@@ -74,7 +74,7 @@ def _plan_together(tools: Tools, plan: Plan, entries: Sequence[StageEntry], shor
             outcomes.append(StageOutcome(stage, None, None, None, outcomes[-1].termination))
         else:
             tools.progress(f"stage {stage.label}")
-            outcome = solve_with_integers(program, program.solve_stage(stage), forms)
+            outcome = solve_with_integers(program, program.solve_stage(stage), forms, outcomes)
             if reference is not None and outcome.value is not None:
                 outcome = replace(outcome, prices=reference.solve_stage(stage).prices)
             outcomes.append(outcome)
@@ -105,7 +105,7 @@ def _held(problem: StageProblem, outcome: StageOutcome, tolerance: float) -> Cer
         whole = float(problem.admitted_weight(problem.priority) @ problem.most_gbps)
         level = whole if value >= FULL_SHARE * whole else level
     return Certificate(
-        problem.label, problem.kind, problem.figure, problem.priority, value, None, level,
+        problem.label, problem.kind, problem.figure, problem.priority, value, None, value, level,
         outcome.prices, outcome.termination, outcome.mip_bound,
     )  # fmt: skip
 
@@ -154,8 +154,9 @@ def _certified(plan: Plan, oracle: PathOracle) -> tuple[Certificate, ...]:
         bound = lagrangian_bound(problem, prices, oracle) if prices is not None else None
         if bound is None:
             prices, bound = guessed_prices(problem, plan, oracle)
-        held_at = value if np.isnan(known.held_at) else known.held_at
-        certificates.append(replace(known, value=value, bound=bound, prices=prices, held_at=held_at))
+        if np.isnan(known.reached):
+            known = replace(known, reached=value, held_at=value)
+        certificates.append(replace(known, value=value, bound=bound, prices=prices))
     return tuple(certificates)
 
 

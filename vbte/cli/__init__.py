@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
-    """Run the command line and leave with the exit code of its outcome (see ``vbte.errors``)."""
+    """Run the command line and leave with the exit code of its outcome (see ``vbte.errors``).
+
+    Errors that nobody foresaw leave with 1 and one line, too; ``--debug`` shows where they came from.
+    """
     from vbte.cli.app import app
 
-    app(prog_name="vbte")
+    try:
+        app(prog_name="vbte")
+    except Exception as error:
+        if "--debug" in sys.argv:
+            raise
+        from vbte.cli.console import say
+
+        say(f"error: this should not have happened ({type(error).__name__}: {error}); please report it with the output")
+        say("of the same command with 'vbte --debug' in place of 'vbte'")
+        sys.exit(1)

@@ -15,10 +15,13 @@ from vbte.errors import InputWarning
 from vbte.report.text import printable
 
 #: Seconds between lines of progress where there is no terminal to show it in place.
-LINE_EVERY_S = 2.0
+LINE_EVERY_S = 1.0
 
 #: Width of tables in files and pipes, where no terminal says.
 PIPE_WIDTH = 120
+
+#: Exit code of a run that was stopped by Ctrl-C with nothing to keep.
+INTERRUPTED = 130
 
 Progress = Callable[[str], None]
 

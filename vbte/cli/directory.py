@@ -42,7 +42,7 @@ def locked(directory: Path) -> Iterator[None]:
 def require_replaceable(directory: Path) -> None:
     """Raise UsageError if ``directory`` holds anything but what ``vbte`` itself writes into a plan directory."""
     try:
-        names = sorted(os.listdir(directory))
+        names = sorted(path.name for path in directory.iterdir())
     except FileNotFoundError:
         return
     except OSError as error:

@@ -43,7 +43,7 @@ class Sources:
         defaults = TopologyDefaults(capacity_gbps=capacity, capacity_unit=self.capacity_unit)
         return read_topology(source, format=self.topology_format, defaults=defaults)
 
-    def read_demands(self, topology: Topology) -> list[DemandMatrix]:
+    def read_demands(self, topology: Topology | None) -> list[DemandMatrix]:
         """Return the demand matrices of all sources in order; a dataset named as topology brings its own."""
         sources = self.demands or ((self.topology,) if dataset_named(self.topology) else ())
         if not sources:
@@ -57,7 +57,7 @@ class Sources:
         ]
         return named if len(named) > 1 else [matrix for group in matrices for matrix in group]
 
-    def _matrices(self, source: str, topology: Topology) -> list[DemandMatrix]:
+    def _matrices(self, source: str, topology: Topology | None) -> list[DemandMatrix]:
         known = dataset_named(source)
         if source.startswith(_TOPOHUB) or self.demands_format == "topohub":
             return [read_demands(source, topology, format=self.demands_format, unit=self.volume_unit)]

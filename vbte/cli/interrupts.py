@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from vbte.cli.console import say
+from vbte.cli.console import INTERRUPTED, say
 from vbte.solve import Deadline
 
 
@@ -24,21 +25,21 @@ class Interrupts:
         self._deadline = Deadline(seconds, interrupted=self.pressed)
         return self._deadline
 
-    def handle(self, _: int, frame: FrameType | None) -> None:
-        """Note a Ctrl-C. Raises KeyboardInterrupt for the second one, and where a solver waits for it."""
-        again, self.pressed = self.pressed, True
+    def handle(self, _signal: int, _frame: FrameType | None) -> None:
+        """Note a Ctrl-C: solvers watch the deadline and stop by themselves. A second one ends the process."""
+        if self.pressed:
+            say("vbte: stopped; nothing was written", style="bold")
+            # At once, as with a kill: a solver may be busy in a thread that Python can't end.
+            os._exit(INTERRUPTED)
+        self.pressed = True
         if self._deadline is not None:
             self._deadline.interrupted = True
-        if again:
-            raise KeyboardInterrupt
         say("vbte: stopping with the best plan so far; press Ctrl-C again to stop at once")
-        if _solver_waits(frame):
-            raise KeyboardInterrupt
 
 
 @contextmanager
 def interrupts() -> Iterator[Interrupts]:
-    """Handle Ctrl-C within the block, as far as this thread may."""
+    """Handle Ctrl-C within the block; only the main thread can."""
     state = Interrupts()
     if threading.current_thread() is not threading.main_thread():
         yield state
@@ -48,12 +49,3 @@ def interrupts() -> Iterator[Interrupts]:
         yield state
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _solver_waits(frame: FrameType | None) -> bool:
-    """True within the wait for HiGHS, which catches KeyboardInterrupt and stops in good order."""
-    while frame is not None:
-        if frame.f_code.co_name == "_run" and frame.f_globals.get("__name__") == "vbte.solve.highs":
-            return True
-        frame = frame.f_back
-    return False

@@ -10,8 +10,7 @@ import typer
 _FORMATS = "Inputs: formats and units"
 
 Topology = Annotated[
-    str,
-    typer.Option("--topology", "-t", metavar="FILE|NAME", help="Topology file, or the name of a dataset."),
+    str, typer.Option("--topology", "-t", metavar="FILE|NAME", help="Topology file, or the name of a dataset.")
 ]
 Demands = Annotated[
     list[str] | None,
@@ -19,26 +18,20 @@ Demands = Annotated[
         "--demands",
         "-d",
         metavar="FILE|NAME",
-        help="Demands file or dataset; may be given several times. A dataset brings its own.",
+        help="Demands, or the name of a dataset; may be given several times. A dataset as topology brings its own.",
     ),
 ]
 TopologyFormat = Annotated[
     str | None,
-    typer.Option(
-        metavar="FORMAT", help="Format of the topology; found from its content if not stated.", rich_help_panel=_FORMATS
-    ),
+    typer.Option(metavar="FORMAT", help="Format of the topology, if not by its content.", rich_help_panel=_FORMATS),
 ]
 DemandsFormat = Annotated[
     str | None,
-    typer.Option(
-        metavar="FORMAT",
-        help="Format of the demands; found from their content if not stated.",
-        rich_help_panel=_FORMATS,
-    ),
+    typer.Option(metavar="FORMAT", help="Format of the demands, if not by their content.", rich_help_panel=_FORMATS),
 ]
 CapacityUnit = Annotated[
     str | None,
-    typer.Option(metavar="UNIT", help="Unit of capacities that state none: Mbps, Gbps, ...", rich_help_panel=_FORMATS),
+    typer.Option(metavar="UNIT", help="Unit of capacities that state none: Gbps.", rich_help_panel=_FORMATS),
 ]
 DefaultCapacity = Annotated[
     str | None,
@@ -46,12 +39,18 @@ DefaultCapacity = Annotated[
 ]
 VolumeUnit = Annotated[
     str | None,
-    typer.Option(metavar="UNIT", help="Unit of demand volumes that state none.", rich_help_panel=_FORMATS),
+    typer.Option(metavar="UNIT", help="Unit of demand volumes that state none: Mbps.", rich_help_panel=_FORMATS),
 ]
-Out = Annotated[
-    Path,
-    typer.Option("--out", "-o", metavar="DIR", help="Directory to write; an earlier plan there is replaced whole."),
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="NAME|FILE",
+        help="Planning model ('vbte models' lists them); the dataset's own, or class-aware, if not stated.",
+    ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output and nothing else there.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no summary.")]
-PlanDirectory = Annotated[Path, typer.Argument(metavar="DIR", help="Directory that vbte plan wrote.")]
+PlanDirectory = Annotated[Path, typer.Argument(metavar="DIR", help="Directory that 'vbte plan' wrote.")]
+CatalogueName = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show this one.")]

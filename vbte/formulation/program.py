@@ -33,7 +33,7 @@ def build_program(layout: Layout, paths: PathSet = NO_PATHS) -> LinearProgram:
     families += [conservation(layout, block) for block in layout.link_flows]
     base = matrix_of(joined(families), layout.n_rows, layout.n_columns)
     lower, upper = column_bounds(layout, layout.problem)
-    row_lower, row_upper = row_bounds(layout)
+    row_lower, row_upper = row_bounds(layout, layout.problem)
     program = LinearProgram(np.zeros(layout.n_columns), lower, upper, base, row_lower, row_upper)
     if not len(paths):
         return program
@@ -42,9 +42,9 @@ def build_program(layout: Layout, paths: PathSet = NO_PATHS) -> LinearProgram:
     return program.with_columns(np.zeros(n_paths), np.zeros(n_paths), np.full(n_paths, np.inf), columns)
 
 
-def row_bounds(layout: Layout) -> tuple[FloatArray, FloatArray]:
-    """Return lower and upper bounds of all rows but the holds."""
-    problem, instance = layout.problem, layout.problem.instance
+def row_bounds(layout: Layout, problem: StageProblem) -> tuple[FloatArray, FloatArray]:
+    """Return lower and upper bounds of all rows but the holds for one stage."""
+    instance = problem.instance
     lower, upper = np.zeros(layout.n_rows), np.zeros(layout.n_rows)
     size = layout.n_matrices * layout.n_links
     inequalities = size * (1 + len(layout.limited_classes))
@@ -53,8 +53,7 @@ def row_bounds(layout: Layout) -> tuple[FloatArray, FloatArray]:
     capacity = instance.topology.capacity_gbps / layout.unit_gbps
     for position, class_index in enumerate(layout.limited_classes):
         first = layout.class_limit_row(position)
-        limit = instance.rules[class_index].policy.utilization_limit or 1.0
-        upper[first : first + size] = np.tile(limit * capacity, layout.n_matrices)
+        upper[first : first + size] = np.tile(problem.class_limit(class_index) * capacity, layout.n_matrices)
     return lower, upper
 
 

@@ -164,6 +164,7 @@ def _certificate(part: Mapping[str, Any], instance: Instance) -> Certificate:
         priority=None if part["priority"] is None else int(part["priority"]),
         value=float(part["value"]),
         bound=None if part["bound"] is None else float(part["bound"]),
+        reached=float(part["reached"]),
         held_at=float(part["held_at"]),
         prices=None if prices is None else _prices(prices, instance),
         termination=_termination(part["termination"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vbte.solve.profile import Algorithm, Backend, SolverProfile
 from vbte.solve.program import LinearProgram, Solution
 from vbte.solve.session import Deadline, Session
+from vbte.topology import FloatArray
 
 __all__ = [
     "Algorithm",
@@ -34,6 +35,15 @@ def open_session(program: LinearProgram, profile: SolverProfile, deadline: Deadl
     return PulpSession(program, profile, deadline)
 
 
-def solve(program: LinearProgram, profile: SolverProfile, deadline: Deadline | None = None) -> Solution:
-    """Solve one program once."""
-    return open_session(program, profile, deadline).solve()
+def solve(
+    program: LinearProgram,
+    profile: SolverProfile,
+    deadline: Deadline | None = None,
+    *,
+    start: FloatArray | None = None,
+) -> Solution:
+    """Solve one program once; ``start`` is a feasible point of an integer program, shape (n_columns,)."""
+    session = open_session(program, profile, deadline)
+    if start is not None:
+        session.set_start(start)
+    return session.solve()

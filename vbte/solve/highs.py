@@ -66,6 +66,11 @@ class HighsSession(Session):
         self._solved = True
         return self._solution(status)
 
+    def set_start(self, primal: FloatArray) -> None:
+        """Offer a feasible point of an integer program to start from."""
+        index = np.arange(len(primal), dtype=np.int32)
+        _checked(self._highs.setSolution(len(primal), index, primal), "a start")
+
     def set_costs(self, cost: FloatArray) -> None:
         """Replace the objective, shape (n_columns,)."""
         super().set_costs(cost)

@@ -34,10 +34,15 @@ class Session(ABC):
 
     def __init__(self, program: LinearProgram) -> None:
         self.program = program
+        self.start: FloatArray | None = None
 
     @abstractmethod
     def solve(self) -> Solution:
         """Solve the program as it stands, from the last basis where the backend keeps one."""
+
+    def set_start(self, primal: FloatArray) -> None:
+        """Offer a feasible point of an integer program to start from; backends may have no use for it."""
+        self.start = primal
 
     def set_costs(self, cost: FloatArray) -> None:
         """Replace the objective, shape (n_columns,)."""

@@ -87,6 +87,8 @@ def _last_links(routing: IgpRouting) -> IntArray:
     Pointer doubling: after step i every pointer has moved 2^i hops or arrived.
     """
     n_nodes = len(routing.distance)
+    if not len(routing.topology.links):
+        return np.full((n_nodes, n_nodes), -1, dtype=np.int32)
     column = np.broadcast_to(np.arange(n_nodes, dtype=np.int32), (n_nodes, n_nodes))
     sole = routing.sole_next_hop
     unique = (sole >= 0) | np.eye(n_nodes, dtype=np.bool_)

@@ -22,6 +22,12 @@ from vbte.topology import BoolArray, FloatArray, IntArray, Topology
 
 Positions = NDArray[np.int64]
 
+#: Links that a packet passes before it is dropped: IPv4's largest time to live.
+_TIME_TO_LIVE = 255
+
+#: What is left of traffic that goes round and round is given up below this.
+_NOTHING_GBPS = 1e-15
+
 
 def walk_hops(fib: Fib, topology: Topology, offered: Offered, tally: Tally) -> None:
     """Push the offered traffic through hop-by-hop tables and add up what happens in ``tally``."""
@@ -165,20 +171,21 @@ class _Graph:
         graph = csr_array((np.ones(len(inner)), (edges.tail[inner], edges.head[inner])), shape=(size, size))
         _, component = connected_components(graph, directed=True, connection="strong")
         looping = left & (np.bincount(component)[component] > 1)
+        outside = inner[component[edges.tail[inner]] != component[edges.head[inner]]]
         current = np.where(left, mass, 0.0)
-        met = np.zeros(size)
+        met = np.bincount(component, weights=np.where(looping, current, 0.0)).astype(np.float64)
         rounds = 0
         while current.any():
-            if rounds == len(self._topology.nodes):
+            if rounds == _TIME_TO_LIVE:
                 current[looping] = 0.0
             rounds += 1
-            moved = np.where(left[edges.tail], current[edges.tail] * edges.share, 0.0)
+            moved = np.zeros(len(flow))
+            moved[out] = current[edges.tail[out]] * edges.share[out]
             flow += moved
-            outside = inner[component[edges.tail[inner]] != component[edges.head[inner]]]
             np.add.at(met, component[edges.head[outside]], moved[outside])
             current = np.zeros(size)
             np.add.at(current, edges.head[inner], moved[inner])
-            current[current < 1e-15] = 0.0
+            current[current < _NOTHING_GBPS] = 0.0
             mass += current
         self._report_loops(looping, component, met, tally)
 
