@@ -39,7 +39,8 @@ def network(source: str | Path) -> Topology:
     wanted = source if isinstance(source, Path) else f"topohub:{source}"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return read_topology(wanted, defaults=TopologyDefaults(capacity_gbps=CAPACITY_GBPS))
+        defaults = TopologyDefaults(capacity_gbps=CAPACITY_GBPS)
+        return read_topology(wanted, defaults=defaults, name=source.stem if isinstance(source, Path) else source)
 
 
 def sparse_network(n_nodes: int = 197, n_cables: int = 243, *, seed: int = 1) -> Topology:

@@ -147,9 +147,7 @@ class _Program:
         self.question = question
         self.model, self.topology = question.model, question.topology
         self.commodities = [
-            (key, volume)
-            for key, volume in question.volumes.items()
-            if question.policies[key[0]].priority in planned
+            (key, volume) for key, volume in question.volumes.items() if question.policies[key[0]].priority in planned
         ]
         self.columns = [(i, p) for i, (key, _) in enumerate(self.commodities) for p in question._paths_of(key)]
         self.capacity = np.array([link.capacity_gbps for link in self.topology.links])

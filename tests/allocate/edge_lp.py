@@ -43,9 +43,7 @@ class EdgeLp:
             shape=(self.n_nodes, len(one)),
         ).tocsr()
         rows = [
-            coo_array(
-                (part.data, (part.row, part.col + s * len(one))), shape=(self.n_nodes - 1, self.n_flows)
-            )
+            coo_array((part.data, (part.row, part.col + s * len(one))), shape=(self.n_nodes - 1, self.n_flows))
             for s in range(self.n_nodes)
             for part in [blocks[np.delete(np.arange(self.n_nodes), s)].tocoo()]
         ]
@@ -60,7 +58,8 @@ class EdgeLp:
     def load(self) -> csr_array:
         """Row e: flow of all sources on e."""
         column = np.arange(self.n_flows)
-        return csr_array((np.ones(self.n_flows), (column % len(self.tail), column)), shape=(len(self.tail), self.n_flows))
+        shape = (len(self.tail), self.n_flows)
+        return csr_array((np.ones(self.n_flows), (column % len(self.tail), column)), shape=shape)
 
     def least_mlu(self) -> float:
         """Carry everything: the least utilisation of the busiest link."""
@@ -74,7 +73,8 @@ class EdgeLp:
     def most_admitted(self) -> float:
         """The most that can be carried in all."""
         demand = np.flatnonzero(self.wanted > 0)
-        shares = coo_array((-np.ones(len(demand)), (demand, np.arange(len(demand)))), shape=(len(self.wanted), len(demand)))
+        shape = (len(self.wanted), len(demand))
+        shares = coo_array((-np.ones(len(demand)), (demand, np.arange(len(demand)))), shape=shape)
         cost = np.concatenate([np.zeros(self.n_flows), -np.ones(len(demand))])
         upper = np.concatenate([np.full(self.n_flows, np.inf), self.wanted[demand]])
         answer = linprog(

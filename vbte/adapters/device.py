@@ -55,8 +55,12 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Conditions that all hold; a list matches any of its values, an empty one is no condition."""
+    """Conditions that all hold; a list matches any of its values, an empty one is no condition.
 
+    ``classes`` stands for traffic that is said to be of a class by other means than a mark of its own.
+    """
+
+    classes: tuple[str, ...] = msgspec.field(name="class", default=())
     dscp: tuple[Dscp, ...] = ()
     vlan: tuple[int, ...] = ()
     application: tuple[str, ...] = ()

@@ -279,7 +279,9 @@ def _conditions(match: Match, place: str) -> Iterator[str]:
     """Yield nft conditions, one line per IP family that can match."""
     if match == Match():
         raise InputError("has no condition", place=place, remedy="state one, or match null for everything else")
-    unseen = [name for name in ("vlan", "application", "tenant", "tags") if getattr(match, name)]
+    hidden = {"class": match.classes, "vlan": match.vlan, "application": match.application}
+    hidden |= {"tenant": match.tenant, "tags": match.tags}
+    unseen = [name for name, values in hidden.items() if values]
     if unseen:
         raise InputError(
             f"matches on {', '.join(unseen)}, which an IP packet does not show",

@@ -52,7 +52,7 @@ def solve_with_integers(
     most = _most_flow(program.layout, relaxed)
     if _keeps_splits(program, forms, relaxed.primal, most):
         return relaxed
-    choices = _choices(program, most)
+    choices = _choices(program, most, problem.most_gbps[program.layout.commodities] / program.layout.unit_gbps)
     program.tools.progress(f"{problem.label}: integer program with {len(choices.paths)} choices")
     integer_program = _integer_program(program, choices)
     start = best_start(program, choices, relaxed, earlier)
@@ -66,9 +66,7 @@ def solve_with_integers(
     if solution.primal is None:
         termination = Termination(Reason.FEASIBLE, termination.limit)
     primal = _rounded(program, choices, best)
-    mip_bound = None
-    if solution.bound is not None and np.isfinite(solution.bound):
-        mip_bound = _in_true_units(program, problem, solution.bound)
+    mip_bound = _mip_bound(program, problem, choices, solution.bound)
     value = program.value(problem, primal)
     return replace(relaxed, value=value, primal=primal, termination=termination, mip_bound=mip_bound)
 
@@ -91,15 +89,18 @@ def _policies(program: StagedProgram) -> list[TrafficClass]:
     return [instance.rules[c].policy for c in instance.class_index[program.paths.commodity]]
 
 
-def _choices(program: StagedProgram, most: FloatArray) -> Choices:
-    """Return the integer columns: one choice per path where paths are limited, one bundle count per path."""
+def _choices(program: StagedProgram, most: FloatArray, volume: FloatArray) -> Choices:
+    """Return the integer columns: one choice per path where paths are limited, one bundle count per path.
+
+    Bundles are parts of the demand itself, so a common scale stops at 1 where there are any.
+    """
     rows: list[tuple[int, float, bool, float]] = []
     local = program.layout.local[program.paths.commodity]
     for path, policy in enumerate(_policies(program)):
         if _path_limit(policy) is not None:
             rows.append((path, float(most[local[path]]), False, 1.0))
         if policy.bundles is not None:
-            rows.append((path, float(most[local[path]]) / policy.bundles, True, float(policy.bundles)))
+            rows.append((path, float(volume[local[path]]) / policy.bundles, True, float(policy.bundles)))
     columns = list(zip(*rows, strict=True)) if rows else [(), (), (), ()]
     return Choices(
         np.array(columns[0], dtype=np.intp),
@@ -240,6 +241,18 @@ def _rounded(program: StagedProgram, choices: Choices, primal: FloatArray) -> Fl
     if primal[layout.scale_column] == 0.0:
         primal[layout.path_commodities] = total[layout.path_commodities]
     return primal
+
+
+def _mip_bound(
+    program: StagedProgram, problem: StageProblem, choices: Choices, objective: float | None
+) -> float | None:
+    """Return the solver's bound on the stage's value, None where it has none to offer."""
+    if objective is None or not np.isfinite(objective):
+        return None
+    if problem.kind is StageKind.CONCURRENT and choices.exact.any():
+        # Bundles stop the scale at 1, and the finished plan may well have room to grow beyond that.
+        return None
+    return _in_true_units(program, problem, objective)
 
 
 def _in_true_units(program: StagedProgram, problem: StageProblem, objective: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 
 
 def main() -> None:
@@ -12,6 +13,10 @@ def main() -> None:
     """
     from vbte.cli.app import app
 
+    for stream in (sys.stdout, sys.stderr):
+        # Names and bars may hold characters that the terminal's encoding lacks; that is no reason to fail.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="vbte")
     except Exception as error:

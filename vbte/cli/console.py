@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from rich.console import Console
 from rich.text import Text
@@ -26,13 +27,15 @@ INTERRUPTED = 130
 Progress = Callable[[str], None]
 
 
+@cache
 def output() -> Console:
-    """Return the console of results."""
+    """Return the console of results; it writes to what ``sys.stdout`` is when it is used."""
     return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
+@cache
 def messages() -> Console:
-    """Return the console of progress, warnings and errors."""
+    """Return the console of progress, warnings and errors: one for all, so that messages do not cut progress up."""
     return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 

@@ -15,6 +15,11 @@ from vbte.write.atomic import staged_directory
 _OWN_NAMES = frozenset(("plan.json", "summary.json", "map.svg", "tables"))
 
 
+def real_directory(directory: Path) -> Path:
+    """Return where a plan directory really is: a link to one stays, and what it points to is replaced."""
+    return directory.resolve() if directory.is_symlink() else directory
+
+
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Hold the lock of a plan directory, a file beside it. Raises LockedError when another run has it.

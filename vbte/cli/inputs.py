@@ -44,8 +44,9 @@ class Sources:
         return read_topology(source, format=self.topology_format, defaults=defaults)
 
     def read_demands(self, topology: Topology | None) -> list[DemandMatrix]:
-        """Return the demand matrices of all sources in order; a dataset named as topology brings its own."""
-        sources = self.demands or ((self.topology,) if dataset_named(self.topology) else ())
+        """Return the demand matrices of all sources in order; a dataset or topohub name as topology brings its own."""
+        own = dataset_named(self.topology) is not None or self.topology.startswith(_TOPOHUB)
+        sources = self.demands or ((self.topology,) if own else ())
         if not sources:
             raise UsageError("no demands: give --demands FILE, or a dataset's name as --topology")
         matrices = [self._matrices(source, topology) for source in sources]

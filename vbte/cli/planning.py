@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.text import Text
+
 from vbte.api import optimize
 from vbte.cli.console import Progress, output, progress, say
-from vbte.cli.directory import locked, publish, require_replaceable
+from vbte.cli.directory import locked, publish, real_directory, require_replaceable
 from vbte.cli.inputs import Sources, read_solver
 from vbte.cli.interrupts import Interrupts, interrupts
 from vbte.demands import DemandMatrix
 from vbte.errors import UsageError
 from vbte.policy import PlanningModel
-from vbte.report.outcome import Outcome, realise
+from vbte.report.outcome import SUMMARY_FILE, Outcome, realise
 from vbte.report.series import series_files, series_summary
 from vbte.report.summary import summary_bytes
 from vbte.report.terminal import series_view, summary_view
@@ -50,22 +52,29 @@ class _Question:
     profile: SolverProfile
 
 
+#: Summary, and files by path relative to the directory.
+_Result = tuple[Mapping[str, Any], Mapping[str, bytes]]
+
+
 def run_plan(request: PlanRequest) -> None:
     """Plan and publish; print the summary. Raises VbteError, and then nothing was written."""
-    require_replaceable(request.out)
+    out = real_directory(request.out)
+    require_replaceable(out)
     with progress(quiet=request.quiet) as report:
         question = _read(request, report)
-        with locked(request.out), interrupts() as state:
+        with locked(out), interrupts() as state:
             if request.combine == "each" and len(question.matrices) > 1:
-                summary = _plan_each(request, question, state, report)
+                summary, files = _plan_each(question, state, report)
             else:
-                summary = _plan_together(request, question, state, report)
+                summary, files = _plan_together(question, state, report)
+            report("writing")
+            publish(out, files)
     if request.as_json:
         output().file.write(summary_bytes(summary).decode())
     elif not request.quiet:
         view = series_view(summary) if "plans" in summary else summary_view(summary)
         output().print(view)
-        output().print(f"written to {request.out}")
+        output().print(Text(f"written to {request.out}"), soft_wrap=True)
 
 
 def _read(request: PlanRequest, report: Progress) -> _Question:
@@ -94,11 +103,10 @@ def totals_read(topology: Topology, matrices: Sequence[DemandMatrix]) -> str:
     )
 
 
-def _plan_together(request: PlanRequest, question: _Question, state: Interrupts, report: Progress) -> dict[str, Any]:
+def _plan_together(question: _Question, state: Interrupts, report: Progress) -> _Result:
+    """Return summary and files of one plan for all matrices."""
     outcome = _outcome(question, question.matrices, state, report)
-    report("writing")
-    publish(request.out, outcome.files())
-    return outcome.summary
+    return outcome.summary, outcome.files()
 
 
 def _outcome(question: _Question, matrices: Sequence[DemandMatrix], state: Interrupts, report: Progress) -> Outcome:
@@ -113,8 +121,8 @@ def _outcome(question: _Question, matrices: Sequence[DemandMatrix], state: Inter
     return outcome
 
 
-def _plan_each(request: PlanRequest, question: _Question, state: Interrupts, report: Progress) -> dict[str, Any]:
-    """Plan every matrix by itself; after Ctrl-C those planned so far are kept."""
+def _plan_each(question: _Question, state: Interrupts, report: Progress) -> _Result:
+    """Return summary and files of a plan for every matrix; after Ctrl-C those planned so far are kept."""
     files: dict[str, bytes] = {}
     summaries: list[Mapping[str, Any]] = []
     for position, matrix in enumerate(question.matrices):
@@ -126,6 +134,4 @@ def _plan_each(request: PlanRequest, question: _Question, state: Interrupts, rep
             say(f"vbte: stopped after {position + 1} of {len(question.matrices)} matrices")
             break
     summary = series_summary(summaries, wanted=len(question.matrices))
-    report("writing")
-    publish(request.out, files | {"summary.json": summary_bytes(summary)})
-    return summary
+    return summary, files | {SUMMARY_FILE: summary_bytes(summary)}

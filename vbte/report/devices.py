@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vbte.report.terminal import empty_table, shown_name
+from vbte.report.terminal import empty_table, shown_name, spaced
 from vbte.report.text import percent, plural, printable
 from vbte.tables.files import Tables
 from vbte.tables.schema import DeviceTable, NextHop, NextHopGroup, Route
@@ -47,8 +47,7 @@ def device_view(device: DeviceTable) -> RenderableType:
             labels.add_row(str(route["label"]), shown_name(route["egress"]), "", via)
     return Group(
         Text(f"{printable(device['device'])}: {device['realisation']}", style="bold"),
-        *([demands] if demands.row_count else []),
-        *([labels] if labels.row_count else []),
+        *spaced(demands, labels),
         *_notes(device),
     )
 

@@ -121,7 +121,7 @@ class _Drawing:
     def links(self) -> Iterator[str]:
         """Yield a line and an arrow head for every link, the busiest on top."""
         yield "<g>"
-        for link in np.argsort(self._utilization.round(9), kind="stable").tolist():
+        for link in np.argsort(self._utilization.round(6), kind="stable").tolist():
             yield self._link(link)
         yield "</g>"
 
@@ -175,7 +175,7 @@ class _Drawing:
         )
 
     def _link_labels(self, room: LabelRoom) -> Iterator[str]:
-        shown = self._utilization.round(9)
+        shown = self._utilization.round(6)
         ids = [link.id for link in self._topology.links]
         order = sorted(np.flatnonzero(shown > 0).tolist(), key=lambda link: (-shown[link], ids[link]))
         for link in order[:_LABELLED]:

@@ -100,8 +100,8 @@ def hot_links(topology: Topology, link_load_gbps: FloatArray) -> list[dict[str, 
 
 def _busiest(topology: Topology, utilization: FloatArray) -> list[int]:
     """Return the positions of the busiest links that carry anything, busiest first."""
-    # Rounding keeps links in the order of their ids where they differ by nothing but the order of summation.
-    rounded = utilization.round(9)
+    # Rounding keeps links in the order of their ids where they differ by nothing but what solvers leave of zero.
+    rounded = utilization.round(6)
     order = sorted(np.flatnonzero(rounded > 0).tolist(), key=lambda link: (-rounded[link], topology.links[link].id))
     return order[:HOT_LINKS]
 

@@ -28,10 +28,12 @@ def summary_view(summary: Mapping[str, Any]) -> RenderableType:
     """Return a plan's summary (schema ``vbte.summary/1``) for a terminal."""
     return Group(
         *_head(summary),
-        class_table(summary["classes"]),
-        *([matrix_table(summary["matrices"])] if len(summary["matrices"]) > 1 else []),
-        link_table(summary["hot_links"][:SHOWN_LINKS], summary["matrices"]),
-        certificate_table(summary["certificates"]),
+        *spaced(
+            class_table(summary["classes"]),
+            *([matrix_table(summary["matrices"])] if len(summary["matrices"]) > 1 else []),
+            link_table(summary["hot_links"][:SHOWN_LINKS], summary["matrices"]),
+            certificate_table(summary["certificates"]),
+        ),
         *_tail(summary),
     )
 
@@ -82,7 +84,7 @@ def baseline_view(summary: Mapping[str, Any]) -> RenderableType:
 def class_table(classes: Sequence[Mapping[str, Any]]) -> Table:
     """Return volumes, worst link share and latencies of each class."""
     table = empty_table(
-        "class", ">priority", ">demand", ">admitted", ">share", ">of busiest link", ">mean latency", ">worst", ">paths"
+        "class", ">priority", ">demand", ">admitted", ">share", ">most of a link", ">mean latency", ">worst", ">paths"
     )
     for row in classes:
         table.add_row(
@@ -216,8 +218,14 @@ def baseline_line(baseline: Mapping[str, Any], summary: Mapping[str, Any] | None
     if baseline["unroutable_gbps"] > 0:
         text += f", {format_gbps(baseline['unroutable_gbps'])} without a path"
     if summary is not None and baseline["gain"]:
-        text += f"; the plan's is {baseline['gain']:.3g} times less"
+        text += f"; {_gain_text(baseline['gain'])}"
     return Text(text)
+
+
+def _gain_text(gain: float) -> str:
+    if abs(gain - 1) < 0.005:
+        return "the plan's is the same"
+    return f"the plan's is {gain:.3g} times less" if gain > 1 else f"the plan's is {1 / gain:.3g} times as much"
 
 
 def _walked(walk: Mapping[str, Any]) -> str:
@@ -235,6 +243,16 @@ def _share_admitted(row: Mapping[str, Any]) -> str:
         return "-"
     share = row["admitted_gbps"] / row["demand_gbps"]
     return "100 %" if share >= 1 - 1e-9 else f"{min(100 * share, 99.99):.4g} %"
+
+
+def spaced(*tables: Table) -> Iterator[RenderableType]:
+    """Yield tables with an empty line before and after each; tables without rows are left out."""
+    filled = [table for table in tables if table.row_count]
+    for table in filled:
+        yield ""
+        yield table
+    if filled:
+        yield ""
 
 
 def shown_name(text: str) -> Text:

@@ -155,6 +155,8 @@ def _options(profile: SolverProfile) -> dict[str, Any]:
         "solver": str(profile.algorithm),
         "primal_feasibility_tolerance": profile.feasibility_tolerance,
         "dual_feasibility_tolerance": profile.feasibility_tolerance,
+        # HiGHS lets integer programs stray from their rows by this much, too.
+        "mip_feasibility_tolerance": profile.feasibility_tolerance,
         "mip_rel_gap": profile.mip_gap,
     }
     if profile.iteration_limit is not None:

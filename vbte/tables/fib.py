@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from operator import itemgetter
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +15,6 @@ from vbte.tables.schema import Devices, DeviceTable, network_instance
 from vbte.topology import BoolArray, FloatArray, Topology
 
 Positions = NDArray[np.int64]
-
-_ROUTE = itemgetter("network_instance", "table", "label", "egress", "group", "tenant", "service_label", "demands")
-_HOP = itemgetter("kind", "links", "labels")
 
 
 class HopKind(IntEnum):
@@ -138,8 +133,9 @@ class _Reader:
     def _add_hops(self, device: int, table: DeviceTable) -> None:
         kinds = {"link": HopKind.LINK, "segments": HopKind.SEGMENTS, "local": HopKind.LOCAL}
         failed = self._failed
-        for kind, links, labels in map(_HOP, table["next_hops"]):
-            code, link = kinds.get(kind, HopKind.BROKEN), -1
+        for hop in table["next_hops"]:
+            links, labels = hop["links"], hop["labels"]
+            code, link = kinds.get(hop["kind"], HopKind.BROKEN), -1
             if code == HopKind.LINK:
                 link = self._own_link(device, links[0] if links else None)
                 code = code if link >= 0 else HopKind.BROKEN
@@ -165,24 +161,24 @@ class _Reader:
             self._backup_is_early.append(backup is not None and backup["when"] == "any-member-down")
 
     def _add_routes(self, device: int, table: DeviceTable, groups: dict[str, int]) -> None:
-        if not table["routes"]:
-            return
-        columns: tuple[tuple[Any, ...], ...] = tuple(zip(*map(_ROUTE, table["routes"]), strict=True))
-        instance, name, label, egress, group, tenant, service_label, demands = columns
-        known, nodes, tenants = self._instances, self._topology.node_index, self._tenants
+        # One pass per column: rows as tuples would keep the garbage collector busy.
+        routes, known = table["routes"], self._instances
+        nodes, tenants = self._topology.node_index, self._tenants
         found = (
-            [device] * len(label),
-            [known.setdefault(text, len(known)) for text in instance],
-            [self._tables.setdefault(text, len(self._tables)) for text in name],
-            [-1 if number is None else number for number in label],
-            [nodes.get(text, -1) for text in egress],
-            [groups.get(text, -1) for text in group],
-            [tenants.get(text, -1) for text in tenant],
-            [-1 if number is None else number for number in service_label],
+            [device] * len(routes),
+            [known.setdefault(route["network_instance"], len(known)) for route in routes],
+            [self._tables.setdefault(route["table"], len(self._tables)) for route in routes],
+            [-1 if (label := route["label"]) is None else label for route in routes],
+            [nodes.get(route["egress"], -1) for route in routes],
+            [-1 if (group := route["group"]) is None else groups.get(group, -1) for route in routes],
+            [-1 if (tenant := route["tenant"]) is None else tenants.get(tenant, -1) for route in routes],
+            [-1 if (label := route["service_label"]) is None else label for route in routes],
         )
         for column, values in zip(self._route, found, strict=True):
             column.extend(values)
-        self._admitted_share.extend(1.0 if record is None else record["admitted_share"] for record in demands)
+        self._admitted_share.extend(
+            1.0 if (demands := route["demands"]) is None else demands["admitted_share"] for route in routes
+        )
 
     def _add_sids(self, device: int, table: DeviceTable) -> None:
         kinds = {"node": SidKind.NODE, "adjacency": SidKind.ADJACENCY, "tenant": SidKind.TENANT}
