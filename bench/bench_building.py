@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ]
     if not options.quick:
         topologies.append(sparse_network())
-    BENCHMARK.report([row for topology in topologies for row in rows(topology, options.repeats)], options)
+    BENCHMARK.report((row for topology in topologies for row in rows(topology, options.repeats)), options)
 
 
 if __name__ == "__main__":

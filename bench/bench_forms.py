@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = BENCHMARK.parse(BENCHMARK.options(repeats=3), arguments)
     topology = network(FROM_TOPOHUB[22]) if options.quick else network("gabriel/100/0")
     counts = [10, 100] if options.quick else [300, 1000, 3000, 6000]
-    rows = [row(topology, model, count, options.repeats) for model in LOADS for count in counts]
+    rows = (row(topology, model, count, options.repeats) for model in LOADS for count in counts)
     BENCHMARK.report(rows, options)
 
 

@@ -88,13 +88,8 @@ def rows(topology: Topology, realisation: Realisation, repeats: int) -> list[Res
 def main(arguments: Sequence[str] | None = None) -> None:
     options = BENCHMARK.parse(BENCHMARK.options(), arguments)
     topologies = [network(FROM_TOPOHUB[size]) for size in ([22] if options.quick else [50, 143])]
-    results = [
-        row
-        for topology in topologies
-        for realisation in Realisation
-        for row in rows(topology, realisation, options.repeats)
-    ]
-    BENCHMARK.report(results, options)
+    cases = ((topology, realisation) for topology in topologies for realisation in Realisation)
+    BENCHMARK.report((row for case in cases for row in rows(*case, options.repeats)), options)
 
 
 if __name__ == "__main__":

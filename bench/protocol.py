@@ -14,7 +14,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -87,14 +87,16 @@ class Benchmark:
                 options.out = None
         return options
 
-    def report(self, results: Sequence[Result], options: argparse.Namespace) -> None:
-        """Print the results, ratio first, and write them down; a quick run is written only where ``--out`` says."""
+    def report(self, results: Iterable[Result], options: argparse.Namespace) -> None:
+        """Print each result as it comes, ratio first, and write all down; a quick run only where ``--out`` says."""
+        kept = []
         for result in results:
+            kept.append(result)
             print(_line(result), flush=True)
         if options.out is not None:
             options.out.mkdir(parents=True, exist_ok=True)
             path = options.out / f"{self.name}.json"
-            path.write_text(json.dumps(self._document(results, options), indent=1) + "\n", encoding="utf-8")
+            path.write_text(json.dumps(self._document(kept, options), indent=1) + "\n", encoding="utf-8")
             print(f"written to {path}")
 
     def _document(self, results: Sequence[Result], options: argparse.Namespace) -> dict[str, Any]:

@@ -45,7 +45,9 @@ def ms_factor(unit: str, *, place: str = "") -> float:
 
 def format_gbps(volume_gbps: float) -> str:
     """Return ``volume_gbps`` in the unit that reads best, three significant digits: ``'2.48 Gbit/s'``."""
+    # Rounded before the unit is chosen: 999.9 Mbit/s reads 1 Gbit/s, not 1e+03 Mbit/s.
+    rounded_gbps = float(f"{volume_gbps:.3g}")
     for unit, factor in (("Tbit/s", 1e3), ("Gbit/s", 1.0), ("Mbit/s", 1e-3), ("kbit/s", 1e-6)):
-        if abs(volume_gbps) >= factor:
-            return f"{volume_gbps / factor:.3g} {unit}"
-    return f"{volume_gbps * 1e9:.3g} bit/s"
+        if abs(rounded_gbps) >= factor:
+            return f"{rounded_gbps / factor:g} {unit}"
+    return f"{rounded_gbps * 1e9:g} bit/s"

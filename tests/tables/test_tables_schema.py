@@ -199,6 +199,15 @@ def test_stated_destination_prefixes_take_the_place_of_the_nodes_prefixes():
     }
 
 
+def test_the_example_in_the_readme_is_what_is_written():
+    text = (Path(vbte.tables.__file__).parent / "README.md").read_text()
+    example = json.loads(text.split("```json")[1].split("```")[0])
+    written = build_tables(diamond()).devices["a"]
+    assert sorted(example) == ["next_hop_groups", "next_hops", "routes"]
+    for section, items in example.items():
+        assert all(entry in written[section] for entry in items), section
+
+
 def test_drained_things_are_listed():
     topology = topology_of(DIAMOND, nodes=[Node("c", drained=True)])
     instance = build_instance(topology, [matrix_of(topology, [("a", "d", 1.0)])], model_of())

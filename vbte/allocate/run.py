@@ -10,7 +10,7 @@ import numpy as np
 
 from vbte.allocate.exact import Progress, StagedProgram, StageOutcome, Tools, path_flows
 from vbte.allocate.fallback import guessed_prices, shortest_path_flows
-from vbte.allocate.forms import Forms, all_paths, choose_forms, first_paths
+from vbte.allocate.forms import Forms, all_paths, choose_forms, distinct_paths, first_paths
 from vbte.allocate.integer import solve_with_integers
 from vbte.allocate.settle import settle
 from vbte.bounds import (
@@ -64,8 +64,7 @@ def _plan_together(tools: Tools, plan: Plan, entries: Sequence[StageEntry], shor
     program = _program(tools, problem, forms, shortest)
     if _may_not_fit(problem):
         program.require_feasible(problem)
-    # Only all admissible paths prove a bound; a candidate set gets its prices from a second program.
-    reference = None if program.generates else _program(tools, problem, all_paths(problem, tools.oracle), shortest)
+    reference = None if program.generates else _reference(tools, problem, program.paths, shortest)
     held = list(plan.certificates)
     outcomes: list[StageOutcome] = []
     for entry in entries:
@@ -87,6 +86,14 @@ def _program(tools: Tools, problem: StageProblem, forms: Forms, shortest: PathSe
     layout = build_layout(problem, tools.oracle, forms.path_classes)
     tools.progress(f"{layout.n_rows} rows, {layout.n_columns} columns")
     return StagedProgram(tools, layout, first_paths(problem, tools.oracle, shortest, forms), forms.generated)
+
+
+def _reference(tools: Tools, problem: StageProblem, candidates: PathSet, shortest: PathSet) -> StagedProgram:
+    """Return the program over all admissible paths, where a candidate set gets the prices that prove its bound.
+
+    It starts from the candidates as well: what they can carry it must be able to carry.
+    """
+    return _program(tools, problem, all_paths(problem, tools.oracle), distinct_paths([shortest, candidates]))
 
 
 def _may_not_fit(problem: StageProblem) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -71,8 +71,9 @@ class ConstrainedSearch:
 
     def cheapest(self, source: int, destination: int, bounds: PathBounds) -> ConstrainedPath:
         """Return the cheapest simple path from ``source`` to ``destination`` that keeps ``bounds``."""
+        bounds = replace(bounds, nodes=bounds.nodes - {source, destination})
         # Required nodes and links share one numbering: node v is v, link e is -1 - e.
-        required = frozenset(bounds.nodes - {source, destination}) | frozenset(-1 - link for link in bounds.links)
+        required = bounds.nodes | frozenset(-1 - link for link in bounds.links)
         first = _Label(int(self._graph.start_vertex[source]), 0.0, 0.0, (), required)
         queue: list[tuple[float, int, _Label]] = []
         seen: dict[int, list[_Label]] = {}

@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vbte.report.text import gap_text, milliseconds, percent, plural, printable, termination_text, with_unit
+from vbte.report.text import figure, gap_text, percent, plural, printable, termination_text, with_unit
 from vbte.units import format_gbps
 
 #: Hot links shown on the terminal; the file has more.
@@ -82,20 +82,18 @@ def baseline_view(summary: Mapping[str, Any]) -> RenderableType:
 
 
 def class_table(classes: Sequence[Mapping[str, Any]]) -> Table:
-    """Return volumes, worst link share and latencies of each class."""
-    table = empty_table(
-        "class", ">priority", ">demand", ">admitted", ">share", ">most of a link", ">mean latency", ">worst", ">paths"
-    )
+    """Return volumes, the largest part of a link that it fills, and latencies of each class, by priority."""
+    # Eighty columns hold this.
+    table = empty_table("class", ">demand", ">admitted", ">share", ">top link", ">mean ms", ">worst ms", ">paths")
     for row in classes:
         table.add_row(
-            shown_name(row["name"]),
-            str(row["priority"]),
+            shown_name(f"{row['priority']} {row['name']}"),
             format_gbps(row["demand_gbps"]),
             format_gbps(row["admitted_gbps"]),
             _share_admitted(row),
             percent(row["max_utilization"]),
-            milliseconds(row["mean_latency_ms"]),
-            milliseconds(row["worst_latency_ms"]),
+            figure(row["mean_latency_ms"]),
+            figure(row["worst_latency_ms"]),
             f"{row['paths']:,}",
         )
     return table
@@ -188,12 +186,12 @@ def network_line(summary: Mapping[str, Any]) -> Text:
 
 def _tail(summary: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield baseline_line(summary["baseline"], summary)
-    for figure, text in (
+    for volume_gbps, text in (
         (summary["unmatched_gbps"], f"matched no class and went to {printable(summary['fallback_class'])}"),
         (summary["unroutable_gbps"], "have no admissible path and were dropped"),
     ):
-        if figure > 0:
-            yield Text(f"{format_gbps(figure)} {text}", style="yellow")
+        if volume_gbps > 0:
+            yield Text(f"{format_gbps(volume_gbps)} {text}", style="yellow")
     tables = summary["tables"]
     yield Text(
         f"tables: {tables['realisation']}, {plural(tables['devices'], 'device')}, largest rounding of a split "
@@ -262,7 +260,7 @@ def shown_name(text: str) -> Text:
 
 def empty_table(*columns: str) -> Table:
     """Return an empty table; a column whose name starts with ``>`` is aligned to the right."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False, padding=(0, 1))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False, padding=(0, 1, 0, 0))
     for name in columns:
         table.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
     return table

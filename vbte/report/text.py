@@ -37,9 +37,9 @@ def gap_text(gap: float | None) -> str:
     return NOT_PROVEN if gap is None else percent(gap)
 
 
-def milliseconds(latency_ms: float | None) -> str:
-    """Return ``'8.57 ms'``, a dash for None."""
-    return "-" if latency_ms is None else f"{latency_ms:.3g} ms"
+def figure(value: float | None) -> str:
+    """Return three significant digits, a dash for None."""
+    return "-" if value is None else f"{value:.3g}"
 
 
 def with_unit(value: float | None, unit: str) -> str:

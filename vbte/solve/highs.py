@@ -35,6 +35,9 @@ _LIMIT = {
 }
 _PRIMAL_SIMPLEX = 4
 
+#: Seconds between looks at whether a running solve is to be stopped.
+_POLL_S = 0.1
+
 
 class HighsSession(Session):
     """One HiGHS object and its program."""
@@ -63,6 +66,10 @@ class HighsSession(Session):
         if self._solved and self._profile.algorithm in (Algorithm.CHOOSE, Algorithm.SIMPLEX):
             self._highs.setOptionValue("simplex_strategy", _PRIMAL_SIMPLEX)
         status = self._run()
+        if status == highspy.HighsModelStatus.kUnboundedOrInfeasible:
+            # Presolve can't tell which of the two; the solver itself can.
+            self._highs.setOptionValue("presolve", "off")
+            status = self._run()
         self._solved = True
         return self._solution(status)
 
@@ -111,15 +118,25 @@ class HighsSession(Session):
         _checked(self._highs.addRows(len(lower), lower, upper, rows.nnz, start, index, rows.data), "new rows")
 
     def _run(self) -> Any:
-        """Run in a thread of its own, so that Ctrl-C reaches Python and stops HiGHS in good order."""
+        """Run in a thread of its own, so that Ctrl-C and the deadline's ``interrupted`` stop HiGHS in good order."""
         outcome: list[Any] = []
-        worker = threading.Thread(target=lambda: outcome.append(self._highs.run()), daemon=True)
-        worker.start()
-        while worker.is_alive():
+        done = threading.Event()
+
+        def work() -> None:
             try:
-                worker.join()
+                outcome.append(self._highs.run())
+            finally:
+                done.set()
+
+        threading.Thread(target=work, daemon=True).start()
+        # Not Thread.join: Python 3.11 takes a thread for finished when a signal interrupts the wait for it.
+        while True:
+            try:
+                if done.wait(_POLL_S):
+                    break
             except KeyboardInterrupt:
                 self._deadline.interrupted = True
+            if self._deadline.interrupted:
                 self._highs.cancelSolve()
         if not outcome or outcome[0] == highspy.HighsStatus.kError:
             return None
@@ -136,6 +153,9 @@ class HighsSession(Session):
         if termination is None:
             reason = Reason.FEASIBLE if has_primal else Reason.ERROR
             termination = Termination(reason, _LIMIT.get(status, Limit.NONE))
+        if termination.reason in (Reason.INFEASIBLE, Reason.UNBOUNDED):
+            # HiGHS leaves a ray or its last point behind; neither answers the question.
+            return Solution(termination, iterations=iterations)
         solution = self._highs.getSolution()
         # Each field is a Python list built at every access: read each once.
         primal = np.array(solution.col_value) if has_primal else None

@@ -36,14 +36,19 @@ class PulpSession(Session):
 
         remaining = self._deadline.remaining_s
         if remaining <= 0:
-            return Solution(Termination(Reason.ERROR, Limit.TIME))
+            limit = Limit.INTERRUPT if self._deadline.interrupted else Limit.TIME
+            return Solution(Termination(Reason.ERROR, limit))
         solver = _solver(self._profile, remaining)
         problem, variables, constraints = build_problem(self.program)
         try:
             stats = problem.solve(solver)
         except pulp.PulpSolverError as error:
             raise SolverError(f"{self._profile.solver}: {error}") from None
-        return _read(problem, stats, variables, constraints, self.program)
+        # Of the limits that stop a solver, only time is set here.
+        termination = _termination(problem, stats, Limit.TIME if np.isfinite(remaining) else Limit.NONE)
+        if termination.reason not in (Reason.OPTIMAL, Reason.FEASIBLE):
+            return Solution(termination)
+        return _read(problem, termination, variables, constraints, self.program)
 
 
 def available_solvers() -> list[str]:
@@ -138,11 +143,10 @@ def _solver(profile: SolverProfile, remaining_s: float) -> Any:
         return pulp.getSolver(name, **(options | profile.options))
 
 
-def _read(problem: Any, stats: Any, columns: list[Any], rows: list[list[str]], program: LinearProgram) -> Solution:
+def _read(
+    problem: Any, termination: Termination, columns: list[Any], rows: list[list[str]], program: LinearProgram
+) -> Solution:
     """Read back a solved problem."""
-    termination = _termination(problem, stats)
-    if termination.reason not in (Reason.OPTIMAL, Reason.FEASIBLE):
-        return Solution(termination)
     values = [variable.varValue for variable in columns]
     # A variable that stands in no row and has no cost never reaches the solver: any value in its bounds will do.
     idle = np.clip(0.0, program.lower, program.upper)
@@ -154,7 +158,7 @@ def _read(problem: Any, stats: Any, columns: list[Any], rows: list[list[str]], p
     return Solution(termination, primal, dual, objective, bound)
 
 
-def _termination(problem: Any, stats: Any) -> Termination:
+def _termination(problem: Any, stats: Any, limit: Limit) -> Termination:
     """Return what the solver said. PuLP 3 calls a time limit "Optimal": the solution status knows better."""
     if isinstance(stats, int):
         status, optimal, found = stats, problem.sol_status == 1, problem.sol_status in (1, 2)
@@ -167,8 +171,8 @@ def _termination(problem: Any, stats: Any) -> Termination:
     if status == _OPTIMAL and optimal:
         return Termination(Reason.OPTIMAL)
     if found:
-        return Termination(Reason.FEASIBLE, Limit.TIME)
-    return Termination(Reason.ERROR, Limit.TIME)
+        return Termination(Reason.FEASIBLE, limit)
+    return Termination(Reason.ERROR, limit)
 
 
 def _duals(problem: Any, rows: list[list[str]], program: LinearProgram, objective: float) -> FloatArray | None:
