@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vbte.api import optimize, optimize_each
     from vbte.catalogue import dataset, datasets, load_model
-    from vbte.check import check, check_plan
+    from vbte.proof import check, check_plan
     from vbte.demands import DemandMatrix
     from vbte.errors import (
         GuardrailError,
@@ -54,8 +54,8 @@ _HOME = {
     "UsageError": "vbte.errors",
     "VbteError": "vbte.errors",
     "build_tables": "vbte.tables",
-    "check": "vbte.check",
-    "check_plan": "vbte.check",
+    "check": "vbte.proof",
+    "check_plan": "vbte.proof",
     "dataset": "vbte.catalogue",
     "datasets": "vbte.catalogue",
     "igp_loads": "vbte.paths.igp",

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from rich.text import Text
 
-from vbte.check import CheckReport, check
+from vbte.proof import CheckReport, check
 from vbte.cli.console import output
 from vbte.errors import InputError
 from vbte.report.terminal import empty_table

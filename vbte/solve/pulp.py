@@ -140,7 +140,10 @@ def _solver(profile: SolverProfile, remaining_s: float) -> Any:
         options |= {"threads": profile.threads, "gapRel": profile.mip_gap}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        return pulp.getSolver(name, **(options | profile.options))
+        try:
+            return pulp.getSolver(name, **(options | profile.options))
+        except TypeError as error:
+            raise SolverError(f"solver profile {profile.name!r}: {error}") from None
 
 
 def _read(

@@ -17,6 +17,7 @@ import orjson
 
 from vbte.bounds import StageProblem, lagrangian_bound, stage_problem, stage_sequence, stage_value
 from vbte.errors import InputError
+from vbte.instance import Instance, build_instance
 from vbte.oracle import PathOracle, keeps_bounds
 from vbte.paths.igp import igp_loads
 from vbte.plan import Certificate, Plan, Reason
@@ -83,7 +84,7 @@ def check(directory: str | os.PathLike[str]) -> CheckReport:
 def check_plan(plan: Plan) -> CheckReport:
     """Prove a plan in memory again: paths, flows, loads and certificates."""
     oracle = PathOracle(plan.instance)
-    findings = [*_paths(plan), *_flows(plan), *_splits(plan), *_loads(plan)]
+    findings = [*_left_out(plan), *_paths(plan), *_flows(plan), *_splits(plan), *_loads(plan)]
     proven, faults = _certificates(plan, oracle)
     return CheckReport((*findings, *faults), proven)
 
@@ -94,6 +95,29 @@ def _listed(place: str, faults: list[str]) -> Iterator[Finding]:
         yield Finding(place, fault)
     if len(faults) > LISTED:
         yield Finding(place, f"and {len(faults) - LISTED} more of the same kind")
+
+
+def _left_out(plan: Plan) -> Iterator[Finding]:
+    """Demands are left out only where the model says so and no admissible path serves them."""
+    instance = plan.instance
+    whole = build_instance(instance.topology, instance.demands, instance.model)
+    missing = np.setdiff1d(np.arange(whole.n_commodities), _positions(whole, instance))
+    if not len(missing):
+        return
+    if instance.model.unroutable == "reject":
+        faults = [f"{whole.describe(int(k))}: left out, the model says to reject it" for k in missing]
+    else:
+        shape = (len(instance.rules if whole.n_matrices == 1 else missing), len(instance.topology.links))
+        served = PathOracle(whole).cheapest(np.ones(shape), missing).paths.commodity
+        faults = [f"{whole.describe(int(k))}: left out, and a path serves it" for k in served]
+    yield from _listed("plan.json: commodities", faults)
+
+
+def _positions(whole: Instance, part: Instance) -> list[int]:
+    """Return where the commodities of a part stand in the whole."""
+    rows = [zip(i.class_index, i.source, i.destination, i.tenant_index, strict=True) for i in (whole, part)]
+    known = {key: position for position, key in enumerate(rows[0])}
+    return [known[key] for key in rows[1]]
 
 
 def _paths(plan: Plan) -> Iterator[Finding]:
@@ -192,7 +216,8 @@ def _certificates(plan: Plan, oracle: PathOracle) -> tuple[tuple[ProvenStage, ..
     for index, (entry, stored) in enumerate(zip(entries, plan.certificates, strict=True)):
         problem = stage_problem(plan.instance, entry, plan.certificates[:index], loads)
         spot = f"{place}[{index}] {problem.label}"
-        if (stored.stage, stored.kind, stored.priority) != (problem.label, problem.kind, problem.priority):
+        wanted = (problem.label, problem.kind, problem.figure, problem.priority)
+        if (stored.stage, stored.kind, stored.figure, stored.priority) != wanted:
             findings.append(Finding(spot, f"the plan has {stored.stage!r} here"))
             continue
         stage = _proven(problem, stored, plan, oracle)
@@ -202,6 +227,8 @@ def _certificates(plan: Plan, oracle: PathOracle) -> tuple[tuple[ProvenStage, ..
     optimal = all(gap is not None and gap <= OPTIMALITY_GAP_SHARE for gap in gaps)
     if plan.termination.reason is Reason.OPTIMAL and not optimal:
         findings.append(Finding("plan.json: termination", "says optimal, but not every stage is proven so"))
+    if plan.termination.reason not in (Reason.OPTIMAL, Reason.FEASIBLE):
+        findings.append(Finding("plan.json: termination", f"says {plan.termination.reason}, yet there is a plan"))
     return tuple(proven), findings
 
 
@@ -242,7 +269,8 @@ def _stage_faults(
 
 
 def _close(first: float, second: float) -> bool:
-    return abs(first - second) <= CERTIFICATE_SLACK_SHARE * max(abs(first), abs(second), 1e-9)
+    scale = max(abs(first), abs(second), 1e-9)
+    return np.isfinite(scale) and abs(first - second) <= CERTIFICATE_SLACK_SHARE * scale
 
 
 def _files(folder: Path, plan: Plan) -> Iterator[Finding]:
