@@ -61,7 +61,7 @@ def _where(document: dict[str, Any]) -> str:
     machine = document["machine"]
     libraries = ", ".join(f"{name} {number}" for name, number in machine["libraries"].items() if name != "vbte")
     return (
-        f"{document['protocol']['repeats']} repeats; {machine['processor']}, {machine['cores']} cores, "
+        f"Repeats: {document['protocol']['repeats']}. {machine['processor']}, {machine['cores']} cores, "
         f"Python {machine['python']}, {libraries}."
     )
 

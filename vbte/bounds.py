@@ -199,7 +199,8 @@ def lagrangian_bound(problem: StageProblem, prices: Prices, oracle: PathOracle) 
     least, most = problem.least_gbps[commodities], problem.most_gbps[commodities]
     # A commodity that need not be carried and has no path adds nothing; inf * 0 must not become nan.
     flow = np.where(reduced < 0, most, least)
-    total = float(np.where(flow > 0, reduced * flow, 0.0).sum()) + rhs
+    carried = flow > 0
+    total = float((reduced[carried] * flow[carried]).sum()) + rhs
     if problem.kind is StageKind.MAX_UTILIZATION:
         return total / priced_capacity if priced_capacity > 0 and np.isfinite(total) else None
     if priced_capacity > 0:

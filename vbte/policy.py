@@ -235,10 +235,14 @@ class PlanningModel(Record):
         kinds = [stage.kind for stage in self.stages]
         if len(set(kinds)) != len(kinds):
             raise ValueError("a stage kind appears twice")
+        if StageKind.CONCURRENT in kinds[1:]:
+            raise ValueError("a concurrent stage scales whole demands, so it has to be the first")
         if self.capacity is CapacityRule.SOFT and self.admission is not Admission.ALL:
             raise ValueError("capacity: soft goes with admission: all")
         if self.admission is Admission.ALL and {StageKind.ADMITTED, StageKind.CONCURRENT} & set(kinds):
             raise ValueError("admitted and concurrent stages need admission: partial")
+        if StageKind.CONCURRENT in kinds and any(c.split is Split.EQUAL_BUNDLES for c in self.classes):
+            raise ValueError("a concurrent stage scales demands freely; equal_bundles can't follow")
         if self.admission is Admission.PARTIAL and kinds[0] not in (StageKind.ADMITTED, StageKind.CONCURRENT):
             raise ValueError("admission: partial needs admitted or concurrent as its first stage")
         return self

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 import networkx as nx
@@ -105,9 +105,9 @@ class BruteForce:
                 stated = {name: column.values[column.codes[k]] for name, column in matrix.attributes.items()}
                 name = stated.get("class") or self.model.fallback_class
                 volumes[name, *ends, stated.get("tenant", "")][t] += matrix.volume_gbps[k]
-        return {key: volume for key, volume in sorted(volumes.items()) if volume.max() > 0 and self._paths_of(key)}
+        return {key: volume for key, volume in sorted(volumes.items()) if volume.max() > 0 and self.paths_of(key)}
 
-    def _paths_of(self, key: Commodity) -> list[tuple[int, ...]]:
+    def paths_of(self, key: Commodity) -> list[tuple[int, ...]]:
         if self.paths is not None:
             return self.paths[key]
         name, source, destination, _ = key
@@ -122,7 +122,9 @@ class BruteForce:
     def solve(self) -> list[float]:
         """The value of every stage in the order solved. Raises NoPlanError when something does not fit."""
         priorities = sorted({self.policies[key[0]].priority for key in self.volumes})
-        reached = []
+        reached: list[float] = []
+        if not priorities:
+            return reached
         if self.model.coupling == "sequential":
             for priority in priorities:
                 self.holds = []
@@ -149,7 +151,7 @@ class _Program:
         self.commodities = [
             (key, volume) for key, volume in question.volumes.items() if question.policies[key[0]].priority in planned
         ]
-        self.columns = [(i, p) for i, (key, _) in enumerate(self.commodities) for p in question._paths_of(key)]
+        self.columns = [(i, p) for i, (key, _) in enumerate(self.commodities) for p in question.paths_of(key)]
         self.capacity = np.array([link.capacity_gbps for link in self.topology.links])
         before = [policy.priority < min(planned) for policy in self.model.classes]
         self.background = np.zeros((len(question.matrices), len(self.capacity)))
@@ -329,6 +331,13 @@ class _Program:
 
 def _path_limit(policy: TrafficClass) -> int | None:
     return 1 if policy.split is Split.SINGLE_PATH else policy.max_paths
+
+
+def link_disjoint(paths: Sequence[tuple[int, ...]]) -> int:
+    """The size of the largest set of paths no two of which share a link, by trying all sets."""
+    sizes = range(len(paths), 0, -1)
+    sets = (chosen for size in sizes for chosen in combinations(paths, size))
+    return next((len(chosen) for chosen in sets if len(set().union(*chosen)) == sum(map(len, chosen))), 0)
 
 
 def is_simple(topology: Topology, path: Sequence[int]) -> bool:

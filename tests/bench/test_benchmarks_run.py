@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -30,8 +32,6 @@ def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def environment() -> dict[str, str]:
-    import os
-
     return {**os.environ, "PYTHONPATH": str(Path(vbte.__file__).parents[1])}
 
 
@@ -90,8 +90,6 @@ def test_the_page_shows_the_results_on_file() -> None:
 
 @pytest.mark.parametrize("path", sorted((BENCH / "results").glob("*.json")), ids=lambda path: path.stem)
 def test_results_on_file_are_small_and_do_not_name_the_machine(path: Path) -> None:
-    import platform
-
     text = path.read_text(encoding="utf-8")
     assert len(text) < 50_000
     assert platform.node() not in text or len(platform.node()) < 4

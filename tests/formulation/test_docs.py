@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def test_a_function_that_does_not_exist_would_be_found(monkeypatch: pytest.Monke
     assert missing_functions("models/README.md") == ["no_such_function"]
 
 
-def _planted(read_text, planted):
+def _planted(read_text: Callable[..., str], planted: str) -> Callable[..., str]:
     return lambda self, **options: planted if self.name == "README.md" else read_text(self, **options)
 
 

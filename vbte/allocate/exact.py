@@ -96,7 +96,7 @@ class StagedProgram:
         lower[column], upper[column] = (cap, np.inf) if np.isfinite(cap) else (0.0, np.inf)
         upper[self.layout.elastic_column] = np.inf
         self.session.set_column_bounds(lower, upper)
-        self.session.set_costs(feasibility_costs(self.layout, len(self.paths)))
+        self.session.set_costs(feasibility_costs(self.layout, problem, len(self.paths)))
         solution = self._generate(problem, feasibility=True)
         if solution.primal is None:
             raise SolverError(

@@ -77,14 +77,18 @@ def link_capacity(layout: Layout) -> Terms:
 
 
 def class_limits(layout: Layout) -> Terms:
-    """Class limit: for every class c with a limit and link e, sum of flow of c through e <= limit[c] * capacity[e]."""
+    """Class limit: for every class c with a limit and link e, sum of flow of c through e <= limit[c] * capacity[e].
+
+    The search for a feasible start may exceed all of them by one common share, the elastic column.
+    """
     capacity = layout.problem.instance.topology.capacity_gbps / layout.unit_gbps
     size = layout.n_matrices * layout.n_links
     parts = []
     for position, class_index in enumerate(layout.limited_classes):
         first = layout.class_limit_row(position)
         elastic = np.full(size, layout.elastic_column)
-        elasticity = np.tile(-capacity / layout.mean_capacity, layout.n_matrices)
+        limit = layout.problem.class_limit(class_index)
+        elasticity = np.tile(-limit * capacity / layout.mean_capacity, layout.n_matrices)
         parts.append(Terms(first + np.arange(size), elastic, elasticity))
         parts += [_block_loads(block, first) for block in layout.link_flows if block.class_index == class_index]
     return joined(parts)

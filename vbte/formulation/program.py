@@ -103,10 +103,12 @@ def stage_costs(layout: Layout, problem: StageProblem, paths: PathSet) -> tuple[
     return flow_figures(layout, figure / scale, paths), scale
 
 
-def feasibility_costs(layout: Layout, n_paths: int) -> FloatArray:
-    """Return the objective of the search for a feasible start: utilisation and class-limit excess."""
+def feasibility_costs(layout: Layout, problem: StageProblem, n_paths: int) -> FloatArray:
+    """Return the objective of the search for a feasible start: utilisation, where it is capped, and class excess."""
     costs = np.zeros(layout.n_columns + n_paths)
-    costs[[layout.utilization_column, layout.elastic_column]] = float(layout.n_links)
+    costs[layout.elastic_column] = float(layout.n_links)
+    # Without a cap any utilisation will do, and none may be bought with an excess of a class.
+    costs[layout.utilization_column] = float(layout.n_links) if np.isfinite(problem.utilization_cap) else 0.0
     return costs
 
 

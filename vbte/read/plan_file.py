@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -82,7 +83,7 @@ class _Reader:
         self, topology: Topology, matrices: list[DemandMatrix], model: PlanningModel, document: Mapping[str, Any]
     ) -> Instance:
         """Rebuild the instance and drop the commodities that the plan had to drop."""
-        instance = build_instance(topology, matrices, model)
+        instance = self._guarded("demand_matrices", lambda: build_instance(topology, matrices, model))
         listed = self._guarded("commodities", lambda: _commodity_rows(document["commodities"]))
         rows = np.stack([instance.class_index, instance.source, instance.destination, instance.tenant_index], axis=1)
         known = {tuple(row): position for position, row in enumerate(rows.tolist())}
@@ -117,6 +118,13 @@ def _integers(values: Any, stop: int) -> IntArray:
     if len(array) and (array.min() < 0 or array.max() >= stop):
         raise ValueError(f"a position is outside 0..{stop - 1}")
     return array.astype(np.int32)
+
+
+def _figure(value: Any) -> float:
+    """Return a finite figure; text that spells one ("nan") will not do."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("a finite figure is needed")
+    return float(value)
 
 
 def _figures(values: Any) -> FloatArray:
@@ -162,13 +170,13 @@ def _certificate(part: Mapping[str, Any], instance: Instance) -> Certificate:
         kind=StageKind(part["kind"]),
         figure=PathFigure(part["figure"]),
         priority=None if part["priority"] is None else int(part["priority"]),
-        value=float(part["value"]),
-        bound=None if part["bound"] is None else float(part["bound"]),
-        reached=float(part["reached"]),
-        held_at=float(part["held_at"]),
+        value=_figure(part["value"]),
+        bound=None if part["bound"] is None else _figure(part["bound"]),
+        reached=_figure(part["reached"]),
+        held_at=_figure(part["held_at"]),
         prices=None if prices is None else _prices(prices, instance),
         termination=_termination(part["termination"]),
-        mip_bound=None if part["mip_bound"] is None else float(part["mip_bound"]),
+        mip_bound=None if part["mip_bound"] is None else _figure(part["mip_bound"]),
     )
 
 
@@ -176,9 +184,7 @@ def _prices(part: Mapping[str, Any], instance: Instance) -> Prices:
     classes = {int(position): _dense(array, instance) for position, array in part["class_limit"].items()}
     if any(not 0 <= position < len(instance.rules) for position in classes):
         raise ValueError("class_limit names a class that is not there")
-    held = {int(index): float(price) for index, price in part["held"].items()}
-    if not np.isfinite(list(held.values())).all():
-        raise ValueError("a price is not finite")
+    held = {int(index): _figure(price) for index, price in part["held"].items()}
     return Prices(_dense(part["capacity"], instance), classes, held)
 
 
