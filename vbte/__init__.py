@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vbte.api import optimize, optimize_each
     from vbte.catalogue import dataset, datasets, load_model
-    from vbte.proof import check, check_plan
     from vbte.demands import DemandMatrix
     from vbte.errors import (
         GuardrailError,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from vbte.paths.igp import igp_loads
     from vbte.plan import Plan
     from vbte.policy import PlanningModel, TrafficClass
+    from vbte.proof import check, check_plan
     from vbte.read import read_demand_series, read_demands, read_topology
     from vbte.read.plan_file import read_plan
     from vbte.solve import SolverProfile

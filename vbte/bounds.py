@@ -16,6 +16,7 @@ from vbte.instance import Instance
 from vbte.oracle import PathOracle, link_figure
 from vbte.plan import Certificate, Plan, Prices
 from vbte.policy import Admission, CapacityRule, Coupling, PathFigure, PlanningModel, Stage, StageKind
+from vbte.tolerance import DEMAND_SLACK_SHARE
 from vbte.topology import BoolArray, FloatArray, Topology
 
 #: A stage as it is solved: the stage, the priority in its label, the priorities planned together with it.
@@ -285,10 +286,11 @@ def _utilization_up_to(problem: StageProblem, plan: Plan) -> float:
 def concurrent_scale(problem: StageProblem, plan: Plan) -> float:
     """Return the scale at which every demand of the stage is carried at once by the plan's splits.
 
-    Below 1 it is the least admitted share; when all is admitted the plan can grow until its fullest link is full.
+    Below 1 it is the least admitted share; when all is admitted, but for a solver's rounding, the plan can grow until
+    its fullest link is full.
     """
     share = float(plan.admitted_share[problem.scope].min(initial=1.0))
-    if share < FULL_SHARE:
+    if share < 1.0 - DEMAND_SLACK_SHARE:
         return share
     load = _loads_up_to(problem, plan) - problem.background_gbps
     room = problem.instance.model.utilization_limit * plan.instance.topology.capacity_gbps - problem.background_gbps
@@ -302,4 +304,4 @@ def concurrent_scale(problem: StageProblem, plan: Plan) -> float:
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = np.where(of_class > 1e-12, limit * plan.instance.topology.capacity_gbps / of_class, np.inf)
             growth = np.minimum(growth, ratio)
-    return max(share, float(growth.min(initial=np.inf)))
+    return share * max(1.0, float(growth.min(initial=np.inf)))

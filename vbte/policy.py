@@ -241,8 +241,6 @@ class PlanningModel(Record):
             raise ValueError("capacity: soft goes with admission: all")
         if self.admission is Admission.ALL and {StageKind.ADMITTED, StageKind.CONCURRENT} & set(kinds):
             raise ValueError("admitted and concurrent stages need admission: partial")
-        if StageKind.CONCURRENT in kinds and any(c.split is Split.EQUAL_BUNDLES for c in self.classes):
-            raise ValueError("a concurrent stage scales demands freely; equal_bundles can't follow")
         if self.admission is Admission.PARTIAL and kinds[0] not in (StageKind.ADMITTED, StageKind.CONCURRENT):
             raise ValueError("admission: partial needs admitted or concurrent as its first stage")
         return self

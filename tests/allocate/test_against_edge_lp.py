@@ -13,10 +13,10 @@ from edge_lp import EdgeLp
 from toys import ADMITTED, CONCURRENT, HIGHS, MLU, bounds, carry_all, instance, model, plan, values
 
 import vbte.allocate.forms as forms
-from vbte.proof import check_plan
 from vbte.demands import DemandMatrix
 from vbte.plan import Reason
 from vbte.policy import PlanningModel
+from vbte.proof import check_plan
 from vbte.topology import Link, Node, Topology
 
 NETWORKS = (

@@ -55,8 +55,9 @@ def answer(question: Question) -> Plan | None:
         try:
             return plan(*question)
         except InputError as error:
-            assert "both requires and avoids" in str(error) or "none of its candidate paths" in str(error)
-            return None
+            if "both requires and avoids" in str(error) or "none of its candidate paths" in str(error):
+                return None
+            raise
         except (InfeasibleError, SolverError):
             assert_no_plan(question)
             return None

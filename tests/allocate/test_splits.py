@@ -7,7 +7,21 @@ from typing import Any
 
 import pytest
 from brute_force import BruteForce
-from toys import MLU, admitted, bounds, cable, carry_all, demands, diamond, flows, model, network, of_class, plan, values
+from toys import (
+    MLU,
+    admitted,
+    bounds,
+    cable,
+    carry_all,
+    demands,
+    diamond,
+    flows,
+    model,
+    network,
+    of_class,
+    plan,
+    values,
+)
 
 from vbte.errors import SolverError
 from vbte.plan import Plan, Reason
@@ -111,7 +125,7 @@ def test_bundles_under_a_common_scale_are_parts_of_the_demand(volume: float, sca
 
 
 def test_single_paths_that_do_not_fit_are_no_plan() -> None:
-    """35 fit over both ways together, over neither alone: the relaxation can't prove that, so the solver's word it is."""
+    """35 fit over both ways together, over neither alone: the relaxation can't prove that, so the solver says it."""
     policy = carry_all(MLU, capacity="hard", classes=[{"name": "gold", **SINGLE}])
     with pytest.raises(SolverError, match="infeasible"):
         plan(diamond(), demands(("a", "d", 35)), policy)

@@ -129,6 +129,15 @@ def test_requiring_the_node_a_demand_starts_at_asks_for_nothing(monkeypatch):
         assert found.lower_bound == 5
 
 
+def test_a_dearer_way_to_a_node_is_kept_when_it_takes_fewer_hops():
+    # Over x and y to m is free and takes too many hops for the fast end over n; over w it costs 5 and fits.
+    ends = network(
+        link("a>x", 1, 0), link("x>y", 1, 0), link("y>m", 1, 0), link("a>w", 1, 0, cost_per_gbps=5), link("w>m", 1, 0),
+        link("m>d", 1, 10), link("m>n", 1, 0), link("n>d", 1, 1),
+    )  # fmt: skip
+    assert names(ends, search(ends, "ad", latency_ms=5, hops=4)) == ["a>w", "w>m", "m>n", "n>d"]
+
+
 def test_the_same_question_has_the_same_answer_among_ties():
     ties = network(*(cable(f"a-{mid}", 1) for mid in "bcde"), *(cable(f"{mid}-z", 1) for mid in "bcde"))
     answers = {search(ties, "az", np.zeros(16), hops=2, nodes="a").links for _ in range(3)}

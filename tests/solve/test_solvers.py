@@ -193,6 +193,13 @@ def test_an_integer_program_can_be_infeasible_though_its_relaxation_is_not(profi
     assert nothing(answer)
 
 
+def test_an_integer_program_without_end_is_unbounded_and_not_merely_one_of_two_things():
+    # HiGHS's presolve can't tell unbounded from infeasible here.
+    answer = solve(program([-1], [(0, np.inf)], [([1], 0, np.inf)], integer=[True]), HIGHS)
+    assert answer.termination == Termination(Reason.UNBOUNDED)
+    assert nothing(answer)
+
+
 def test_highs_bounds_an_integer_program_from_below():
     answer = solve(program([-1, -1], [(0, 3), (0, 3)], [([2, 2], -np.inf, 5)], integer=[True, True]), HIGHS)
     assert answer.bound == pytest.approx(answer.objective)
@@ -427,6 +434,16 @@ def test_a_deadline_counts_down_to_nothing_and_not_below():
     assert 0 < Deadline(60.0).remaining_s <= 60
     assert Deadline(1.0, started=-1e9).remaining_s == 0
     assert Deadline(None, interrupted=True).remaining_s == 0
+
+
+@pytest.mark.parametrize(("integer", "already_spent_s"), [(None, 1000.0), ([True, True], 0.0)])
+def test_highs_gets_the_time_that_is_left_on_the_clock_it_reads(monkeypatch, integer, already_spent_s):
+    # HiGHS's clock runs on over the linear programs of one object and starts anew for each integer one.
+    session = open_session(replace(BUY, integer=None if integer is None else np.array(integer)), HIGHS, Deadline(60.0))
+    monkeypatch.setattr(session._highs, "getRunTime", lambda: 1000.0)
+    assert session.solve().objective == pytest.approx(4)
+    _, limit_s = session._highs.getOptionValue("time_limit")
+    assert already_spent_s < limit_s <= already_spent_s + 60
 
 
 def corner(n: int) -> LinearProgram:

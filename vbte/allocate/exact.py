@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vbte.allocate.decompose import decompose
 from vbte.bounds import StageProblem, link_weights
@@ -157,7 +158,7 @@ class StagedProgram:
         return Solution(Termination(Reason.FEASIBLE), solution.primal, solution.row_dual, solution.objective)
 
     def _improving_paths(self, problem: StageProblem, row_dual: FloatArray, *, feasibility: bool) -> PathSet:
-        """Return paths whose column would have a negative reduced cost, at most one per commodity."""
+        """Return new paths whose column would have a negative reduced cost, at most one per commodity."""
         layout = self.layout
         factor = 1.0 if feasibility else stage_costs(layout, problem, self.paths)[1]
         prices = prices_from_duals(layout, problem, row_dual, factor, self.hold_rows)
@@ -170,6 +171,8 @@ class StagedProgram:
         slack = PRICING_SLACK * max(1.0, factor) + 1e-9 * np.abs(worth)
         better = commodities[(found.price < worth - slack) & np.isfinite(found.price)]
         chosen = np.isin(found.paths.commodity, better)
+        # A solver that rounds its duals calls for paths it already has, and would do so for ever.
+        chosen &= ~np.isin(path_keys(found.paths, layout.n_links), path_keys(self.paths, layout.n_links))
         return select_known(found.paths, chosen)
 
     def _add_paths(self, problem: StageProblem, found: PathSet, *, feasibility: bool) -> None:
@@ -221,6 +224,16 @@ class StagedProgram:
         nearly = admitted[layout.commodities] > peak * (1 - 1e-12)
         admitted[layout.commodities[nearly]] = peak[nearly]
         return admitted
+
+
+def path_keys(paths: PathSet, n_links: int) -> NDArray[np.uint64]:
+    """Return a number for each path, shape (P,), that no other shares but for one chance in 2**64.
+
+    The same links in another order are no path, so the sum over random numbers of the links will do.
+    """
+    of_link = np.random.default_rng(0).integers(0, 2**64, size=n_links, dtype=np.uint64)
+    of_commodity = (paths.commodity.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    return np.asarray(np.add.reduceat(of_link[paths.links], paths.start[:-1]) + of_commodity)
 
 
 def select_known(paths: PathSet, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> PathSet:

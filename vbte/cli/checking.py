@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 from rich.text import Text
 
-from vbte.proof import CheckReport, check
 from vbte.cli.console import output
 from vbte.errors import InputError
+from vbte.proof import CheckReport, check
 from vbte.report.terminal import empty_table
 from vbte.report.text import gap_text, plural, printable
 

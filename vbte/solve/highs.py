@@ -61,8 +61,9 @@ class HighsSession(Session):
             limit = Limit.INTERRUPT if self._deadline.interrupted else Limit.TIME
             return Solution(Termination(Reason.ERROR, limit))
         if np.isfinite(remaining):
-            # HiGHS counts the time of all runs of one object.
-            self._highs.setOptionValue("time_limit", self._highs.getRunTime() + remaining)
+            # For linear programs HiGHS counts the time of all runs of one object, for integer ones that of this run.
+            spent_s = 0.0 if integer_columns(self.program).any() else self._highs.getRunTime()
+            self._highs.setOptionValue("time_limit", spent_s + remaining)
         if self._solved and self._profile.algorithm in (Algorithm.CHOOSE, Algorithm.SIMPLEX):
             self._highs.setOptionValue("simplex_strategy", _PRIMAL_SIMPLEX)
         status = self._run()

@@ -185,6 +185,8 @@ def _duals(problem: Any, rows: list[list[str]], program: LinearProgram, objectiv
     dual = np.array([sum(pi.get(name) or 0.0 for name in names) for names in rows])
     if not len(dual):
         return None
+    # A price on a side without a bound is rounding; if it is more, the proof below fails.
+    dual[((dual > 0) & np.isinf(program.row_lower)) | ((dual < 0) & np.isinf(program.row_upper))] = 0.0
     reduced = program.cost - program.matrix.T @ dual
     with np.errstate(invalid="ignore"):
         row_terms = np.where(dual > 0, dual * program.row_lower, np.where(dual < 0, dual * program.row_upper, 0.0))
