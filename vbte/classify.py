@@ -101,7 +101,10 @@ def _inside(prefix: str, wanted: tuple[str, ...]) -> bool:
         return True
     if not prefix:
         return False
-    network = ipaddress.ip_network(prefix, strict=False)
+    try:
+        network = ipaddress.ip_network(prefix, strict=False)
+    except ValueError:
+        raise InputError(f"prefix {prefix!r} is none", place="demands", remedy="write it like 10.1.0.0/16") from None
     for candidate in map(ipaddress.ip_network, wanted):
         if isinstance(network, ipaddress.IPv4Network) and isinstance(candidate, ipaddress.IPv4Network):
             if network.subnet_of(candidate):

@@ -30,7 +30,8 @@ class DemandMatrix:
     ``source`` and ``destination`` (shape ``(n_demands,)``) are positions in ``node_ids``, ``volume_gbps`` is Gbit/s.
     ``attributes`` maps names of ``ATTRIBUTES`` to columns (``tags``: semicolon-separated in one value).
     ``line`` gives the line of ``origin`` each demand came from (empty when there is none).
-    Raises InputError on volumes that are negative or not finite, and on demands from a node to itself.
+    Raises InputError on volumes that are negative or not finite, on demands from a node to itself, on positions that
+    are not there, and on columns of different lengths.
     """
 
     node_ids: tuple[str, ...]
@@ -45,6 +46,13 @@ class DemandMatrix:
     def __post_init__(self) -> None:
         if not len(self.source) == len(self.destination) == len(self.volume_gbps):
             raise InputError("source, destination and volume differ in length", place=self.origin)
+        for end in (self.source, self.destination):
+            if len(end) and not (end.min() >= 0 and end.max() < len(self.node_ids)):
+                raise InputError("a source or destination is no position of node_ids", place=self.origin)
+        for name, column in self.attributes.items():
+            if len(column.codes) != len(self):
+                raise InputError(f"attribute {name!r} has {len(column.codes)} entries for {len(self)} demands",
+                                 place=self.origin)  # fmt: skip
         wrong = np.flatnonzero(~(np.isfinite(self.volume_gbps) & (self.volume_gbps >= 0)))
         if len(wrong):
             raise InputError(
