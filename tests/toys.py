@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 
 from vbte.allocate.run import allocate
 from vbte.demands import AttributeColumn, DemandMatrix
@@ -140,3 +141,9 @@ def values(found: Plan) -> list[float]:
 def bounds(found: Plan) -> list[float]:
     """What each stage's prices prove, in order; a stage without a bound gives NaN."""
     return [np.nan if c.bound is None else c.bound for c in found.certificates]
+
+
+def assert_optimum(found: Plan, *expected: float) -> None:
+    """Every stage reaches what was expected, and its prices prove that nobody can do better."""
+    assert values(found) == pytest.approx(list(expected), rel=1e-6)
+    assert bounds(found) == pytest.approx(list(expected), rel=1e-6)

@@ -249,6 +249,9 @@ def _stage_faults(
     problem: StageProblem, stored: Certificate, proven: ProvenStage, tolerance: float, plan: Plan
 ) -> Iterator[str]:
     """Yield what is wrong with one certificate."""
+    if not np.isfinite([stored.value, stored.bound or 0.0, stored.reached, stored.held_at]).all():
+        yield "has a figure that is not finite"
+        return
     if not _close(stored.value, proven.value):
         yield f"claims {stored.value:.9g}, the plan reaches {proven.value:.9g}"
     if stored.bound is None:
@@ -259,10 +262,9 @@ def _stage_faults(
     more_is_better = problem.kind in (StageKind.ADMITTED, StageKind.CONCURRENT)
     sign = 1.0 if more_is_better else -1.0
     slack = CERTIFICATE_SLACK_SHARE * max(abs(proven.value), abs(stored.held_at))
-    # Asked this way round, a level that is not a number fails.
-    if not sign * (proven.value - stored.held_at) >= -slack:
+    if sign * (proven.value - stored.held_at) < -slack:
         yield f"reaches {proven.value:.9g}, worse than {stored.held_at:.9g} at which later stages hold it"
-    if not abs(stored.held_at - stored.reached) <= tolerance * abs(stored.reached) + slack:
+    if abs(stored.held_at - stored.reached) > tolerance * abs(stored.reached) + slack:
         yield f"is held at {stored.held_at:.9g}, further from {stored.reached:.9g} than the model's tolerance"
     # A bound on the wrong side of the value means that the plan beats what nobody can: something is wrong.
     if (
@@ -287,6 +289,7 @@ def _files(folder: Path, plan: Plan) -> Iterator[Finding]:
     # File hashes and the plan id are checked on reading; this ties them to plan.json.
     if not belongs_to(tables.manifest, plan):
         yield Finding("tables/manifest.json", "the tables are not those of plan.json")
+        return
     instance = plan.instance
     walks = []
     for matrix in range(instance.n_matrices):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from test_against_edge_lp import question
-from toys import carry_all, cable, demands, diamond, model, network, plan
+from toys import cable, carry_all, demands, diamond, model, network, plan
 
 from vbte.policy import PlanningModel
 from vbte.solve import SolverProfile
@@ -23,7 +23,7 @@ MODELS: dict[str, PlanningModel] = {
     "throughput": model([{"kind": "admitted"}, {"kind": "max_utilization"}, {"kind": "latency"}]),
     "concurrent": model([{"kind": "concurrent"}, {"kind": "admitted"}]),
     "mlu": carry_all([{"kind": "max_utilization"}, {"kind": "latency"}]),
-    "hops": model([{"kind": "admitted"}], classes=[{"name": "gold", "hop_bound": 5}]),
+    "hops": model([{"kind": "admitted"}], classes=[{"name": "gold", "hop_bound": 6}]),
     "single path": model([{"kind": "admitted"}], classes=[{"name": "gold", "split": "single_path"}]),
     "candidates": model([{"kind": "admitted"}], candidate_paths={"kind": "link_disjoint", "k": 2}),
 }

@@ -88,7 +88,7 @@ def test_without_a_single_iteration_demands_share_their_shortest_path() -> None:
 
 
 def test_what_an_earlier_stage_reached_is_kept_when_a_later_one_is_stopped() -> None:
-    """Stage one takes no iteration at all here (nothing competes), stage two would take some."""
+    """Some limits let the first stage finish and not the second."""
     found = plan(diamond(), ASKED, MODELS["mlu"], solver=profile(iteration_limit=10_000))
     assert found.termination.reason is Reason.OPTIMAL
     for iterations in range(10):

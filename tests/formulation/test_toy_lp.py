@@ -140,7 +140,7 @@ def test_a_latency_stage_is_held_by_a_row_in_its_own_unit(tmp_path: Path) -> Non
 def test_a_class_limit_has_rows_of_its_own(tmp_path: Path) -> None:
     classes = (TrafficClass(name="default", utilization_limit=0.5),)
     text, _, value = toy_text(diamond_with(model_of(ADMITTED, classes=classes)))
-    assert " class_limit(default,west_north): - 10 excess + flow(default,west,west_north)" in text
+    assert " class_limit(default,west_north): - 5 excess + flow(default,west,west_north)" in text
     assert value == pytest.approx(40.0)
     assert -optimum_of_text(text, tmp_path) == pytest.approx(40.0)
 

@@ -220,7 +220,9 @@ class StagedProgram:
         if problem.kind is StageKind.CONCURRENT:
             admitted[layout.commodities] = min(1.0, float(primal[layout.scale_column])) * peak
         else:
-            admitted[layout.commodities] = np.clip(primal[:n] * layout.unit_gbps, 0.0, peak)
+            # To a solver a fixed volume far below the mean is as good as nothing.
+            least = problem.least_gbps[layout.commodities]
+            admitted[layout.commodities] = np.clip(primal[:n] * layout.unit_gbps, least, peak)
         nearly = admitted[layout.commodities] > peak * (1 - 1e-12)
         admitted[layout.commodities[nearly]] = peak[nearly]
         return admitted

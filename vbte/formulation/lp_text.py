@@ -33,7 +33,7 @@ _COLUMN_FAMILIES = {
     "admitted": "admitted(class,source,destination)   volume carried, Gbit/s",
     "U": "U   share of its capacity that any link may carry",
     "lambda": "lambda   common scale of all demands; 0 outside a concurrent stage",
-    "excess": "excess   how far class limits are exceeded; 0 in a plan",
+    "excess": "excess   share by which class limits are exceeded; 0 in a plan",
     "flow": "flow(class,destination,link)   flow of all sources towards a destination, Gbit/s",
     "path": "path(class,source,destination,nodes between)   flow on one path, Gbit/s",
 }
