@@ -31,12 +31,13 @@ if TYPE_CHECKING:
     from vbte.proof import check, check_plan
     from vbte.read import read_demand_series, read_demands, read_topology
     from vbte.read.plan_file import read_plan
-    from vbte.solve import SolverProfile
+    from vbte.solve import Deadline, SolverProfile
     from vbte.tables import build_tables, walk
     from vbte.topology import Link, Node, Topology
 
 #: Public name -> module that defines it. Loaded on first use: a caller that only reads files loads no solver.
 _HOME = {
+    "Deadline": "vbte.solve",
     "DemandMatrix": "vbte.demands",
     "GuardrailError": "vbte.errors",
     "InfeasibleError": "vbte.errors",
@@ -71,6 +72,7 @@ _HOME = {
 
 __version__ = "0.1.0"
 __all__ = [
+    "Deadline",
     "DemandMatrix",
     "GuardrailError",
     "InfeasibleError",
@@ -102,6 +104,11 @@ __all__ = [
     "read_topology",
     "walk",
 ]
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted({*globals(), *_HOME})
 
 
 def __getattr__(name: str) -> Any:

@@ -21,7 +21,7 @@ def optimize(
     topology: Topology,
     demands: DemandMatrix | Sequence[DemandMatrix],
     *,
-    model: str | Path | Mapping[str, object] | PlanningModel = "class-aware",
+    model: str | Path | Mapping[str, object] | PlanningModel | None = None,
     solver: str | Path | Mapping[str, object] | SolverProfile = "highs",
     progress: Callable[[str], None] | None = None,
     deadline: Deadline | None = None,
@@ -30,15 +30,15 @@ def optimize(
 
     Several matrices give one set of splits that serves all of them: capacity holds in every matrix, utilisation and
     scale count in the worst, volumes and latency on average. ``model`` and ``solver`` are names from the
-    catalogues, files, mappings or records. ``progress`` is called with a line of text now and then; ``deadline`` is
-    how a caller stops the work early (the best plan so far is returned, labelled so).
+    catalogues, files, mappings or records; no model means ``class-aware``. ``progress`` is called with a line of text
+    now and then; ``deadline`` is how a caller stops the work early (the best plan so far is returned, labelled so).
 
     A solver that gives nothing usable is followed by its profile's ``fallback``, if it names one.
 
     Raises InputError (inputs rejected), InfeasibleError (demands and limits clash), SolverError (no usable answer).
     """
     matrices = [demands] if isinstance(demands, DemandMatrix) else list(demands)
-    instance = build_instance(topology, matrices, load_model(model))
+    instance = build_instance(topology, matrices, load_model(model or "class-aware"))
     profile = load_solver(solver)
     tried = {profile.name}
     while True:
@@ -55,12 +55,12 @@ def optimize_each(
     topology: Topology,
     matrices: Sequence[DemandMatrix],
     *,
-    model: str | Path | Mapping[str, object] | PlanningModel = "class-aware",
+    model: str | Path | Mapping[str, object] | PlanningModel | None = None,
     solver: str | Path | Mapping[str, object] | SolverProfile = "highs",
     progress: Callable[[str], None] | None = None,
 ) -> list[Plan]:
     """Return one plan for each of ``matrices``; errors and options as in ``optimize``."""
-    resolved, profile = load_model(model), load_solver(solver)
+    resolved, profile = load_model(model or "class-aware"), load_solver(solver)
     plans = []
     for position, matrix in enumerate(matrices):
         if progress is not None:

@@ -166,7 +166,7 @@ def _looks_like_path(text: str) -> bool:
 def _unknown(noun: str, name: str, known: Iterable[str]) -> InputError:
     near = difflib.get_close_matches(name[:_LONGEST_SHOWN], known, n=1)
     suggestion = f"did you mean {near[0]!r}? " if near else ""
-    return InputError(f"no {noun} called {_shown(name)!r}", remedy=f"{suggestion}There are {', '.join(known)}")
+    return InputError(f"no {noun} called {_shown(name)!r}", remedy=f"{suggestion}there are {', '.join(known)}")
 
 
 def _shown(text: str) -> str:

@@ -7,6 +7,7 @@ the union and ``volume_gbps`` has one row per matrix.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from vbte.classify import Classification, classify
 from vbte.demands import DemandMatrix
-from vbte.errors import InputError
+from vbte.errors import InputError, InputWarning
 from vbte.policy import PlanningModel, TrafficClass
 from vbte.topology import BoolArray, FloatArray, IntArray, Link, Topology
 
@@ -239,10 +240,12 @@ def _check_names(topology: Topology, model: PlanningModel, position: int) -> Non
     for verb, lists in (("avoid", policy.avoid), ("require", policy.require)):
         for kind, names in known.items():
             for name in getattr(lists, kind, ()):
-                # A catalogue model may name groups that this network simply does not have: avoiding them is moot.
-                if name not in names() and not (verb == "avoid" and kind in ("admin_groups", "srlgs", "regions")):
-                    raise InputError(
-                        f"{verb}.{kind}: the topology has no {name!r}",
-                        place=f"model {model.name!r}: classes[{position}] {policy.name!r}",
-                        remedy="mend the name or the topology",
-                    )
+                if name in names():
+                    continue
+                place = f"model {model.name!r}: classes[{position}] {policy.name!r}"
+                fault = f"{verb}.{kind}: the topology has no {name!r}"
+                # A model may serve several networks, and one without such a group has nothing to avoid.
+                if verb == "avoid" and kind in ("admin_groups", "srlgs", "regions"):
+                    warnings.warn(f"{place}: {fault}, so nothing is avoided", InputWarning, stacklevel=2)
+                else:
+                    raise InputError(fault, place=place, remedy="mend the name or the topology")

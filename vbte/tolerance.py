@@ -29,6 +29,9 @@ EQUAL_COST_SHARE = 1e-9
 #: A latency, hop or metric bound may be exceeded by this share through summation order alone.
 PATH_BOUND_SLACK_SHARE = 1e-9
 
+#: Written tables may load a link beyond its limit by this share (integer weights) before they are refused.
+TABLE_OVERLOAD_SHARE = 0.05
+
 #: Walk against plan: load difference, as a share of capacity, that summation order alone explains.
 WALK_SLACK_SHARE = 1e-7
 

@@ -21,6 +21,9 @@ from vbte.policy import Coupling, PathFigure, PlanningModel, Split, StageKind
 from vbte.proof import check_plan
 from vbte.topology import Topology
 
+# Random policies also avoid groups that the random network does not have.
+pytestmark = pytest.mark.filterwarnings("ignore:.*so nothing is avoided:vbte.errors.InputWarning")
+
 Question = tuple[Topology, list[DemandMatrix], PlanningModel]
 
 #: Splits for the classes of the integer questions.

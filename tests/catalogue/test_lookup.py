@@ -43,7 +43,7 @@ def test_a_misspelt_dataset_is_answered_with_a_suggestion_and_the_list() -> None
 
 
 def test_a_misspelt_model_is_answered_with_a_suggestion_and_the_list() -> None:
-    with pytest.raises(InputError, match=r"no model called 'class-awre'; did you mean 'class-aware'\? There are "):
+    with pytest.raises(InputError, match=r"no model called 'class-awre'; did you mean 'class-aware'\? there are "):
         catalogue.model_path("class-awre")
 
 

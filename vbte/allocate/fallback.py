@@ -15,7 +15,7 @@ from vbte.topology import FloatArray
 STEEPNESS = (0.0, 1.0, 4.0, 16.0, 64.0)
 
 #: Scales tried for prices where their size matters (admitted volume).
-PRICE_SCALES = (0.1, 0.3, 0.5, 1.0)
+PRICE_SCALES = (0.0, 0.1, 0.3, 0.5, 1.0)
 
 
 def shortest_path_flows(problem: StageProblem, shortest: PathSet, termination: Termination) -> FloatArray:

@@ -17,7 +17,8 @@ _OWN_NAMES = frozenset(("plan.json", "summary.json", "map.svg", "tables"))
 
 def real_directory(directory: Path) -> Path:
     """Return where a plan directory really is: a link to one stays, and what it points to is replaced."""
-    return directory.resolve() if directory.is_symlink() else directory
+    # "." has no name of its own to build beside.
+    return directory.resolve() if directory.is_symlink() or directory.name in ("", "..") else directory
 
 
 @contextmanager

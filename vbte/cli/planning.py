@@ -15,7 +15,8 @@ from vbte.cli.directory import locked, publish, real_directory, require_replacea
 from vbte.cli.inputs import Sources, read_solver
 from vbte.cli.interrupts import Interrupts, interrupts
 from vbte.demands import DemandMatrix
-from vbte.errors import UsageError
+from vbte.errors import SolverError, UsageError
+from vbte.plan import Reason
 from vbte.policy import PlanningModel
 from vbte.report.outcome import SUMMARY_FILE, Outcome, realise
 from vbte.report.series import series_files, series_summary
@@ -67,6 +68,7 @@ def run_plan(request: PlanRequest) -> None:
                 summary, files = _plan_each(question, state, report)
             else:
                 summary, files = _plan_together(question, state, report)
+            _require_worth_replacing(out, summary)
             report("writing")
             publish(out, files)
     if request.as_json:
@@ -75,6 +77,13 @@ def run_plan(request: PlanRequest) -> None:
         view = series_view(summary) if "plans" in summary else summary_view(summary)
         output().print(view)
         output().print(Text(f"written to {request.out}"), soft_wrap=True)
+
+
+def _require_worth_replacing(out: Path, summary: Mapping[str, Any]) -> None:
+    """Raise SolverError rather than put plain shortest paths, all a stopped solver left, over an earlier plan."""
+    stages = summary.get("certificates", ())
+    if stages and all(stage["reason"] == Reason.ERROR for stage in stages) and out.exists():
+        raise SolverError(f"the solver was stopped before it had a plan (limit: {stages[0]['limit']}); {out} is kept")
 
 
 def _read(request: PlanRequest, report: Progress) -> _Question:

@@ -45,6 +45,8 @@ def print_adapted(
 
 def draw(directory: Path, out: Path) -> None:
     """Write the map of a plan. Raises InputError if the plan can't be read or the file can't be written."""
+    if out.suffix.lower() != ".svg":
+        raise UsageError(f"{out} is not named .svg; the map is an SVG file")
     plan = read_plan(directory)
     write_file(out, utilization_map(plan.instance.topology, plan.utilization.max(axis=0)).encode())
 

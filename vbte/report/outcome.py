@@ -15,6 +15,7 @@ from vbte.report.summary import summarize, summary_bytes
 from vbte.tables.build import build_tables
 from vbte.tables.files import Tables, tables_to_files
 from vbte.tables.walk import Comparison, compare, offered_traffic, walk
+from vbte.tolerance import TABLE_OVERLOAD_SHARE
 from vbte.write.plan_file import plan_bytes
 
 PLAN_FILE = "plan.json"
@@ -40,6 +41,13 @@ class Outcome:
         for walked in self.walks:
             if not walked.agrees:
                 raise GuardrailError(f"nothing is published: {disagreement(self.plan, walked)}")
+            worst = int(walked.overload.argmax()) if len(walked.overload) else 0
+            if walked.overload.max(initial=0.0) > TABLE_OVERLOAD_SHARE:
+                raise GuardrailError(
+                    "nothing is published: devices can't hold the plan, their tables would load link "
+                    f"{self.plan.instance.topology.links[worst].id} to {walked.utilization[worst]:.1%}; raise "
+                    "max_segments, max_weight or max_group_members, or lower utilization_limit"
+                )
 
     def files(self) -> Mapping[str, bytes]:
         """Return the files of the plan directory: relative path -> content."""

@@ -259,6 +259,8 @@ def _tables(tables: Tables, walks: Sequence[Comparison]) -> dict[str, Any]:
         "walk": {
             "agrees": all(walk.agrees for walk in walks),
             "max_deviation_gbps": max((walk.max_deviation_gbps for walk in walks), default=0.0),
+            "max_utilization": max((float(walk.utilization.max(initial=0.0)) for walk in walks), default=0.0),
+            "overloaded_links": max((int((walk.overload > CAPACITY_SLACK_SHARE).sum()) for walk in walks), default=0),
             "links_beyond_allowance": max((int(walk.excess.sum()) for walk in walks), default=0),
             "faults": max((len(walk.faults) for walk in walks), default=0),
         },

@@ -197,6 +197,13 @@ def _tail(summary: Mapping[str, Any]) -> Iterator[RenderableType]:
         f"tables: {tables['realisation']}, {plural(tables['devices'], 'device')}, largest rounding of a split "
         f"{percent(tables['max_quantisation_error'])}, walked: {_walked(tables['walk'])}"
     )
+    walked = tables["walk"]
+    if walked["overloaded_links"]:
+        yield Text(
+            f"with what devices can hold {plural(walked['overloaded_links'], 'link')} would go beyond the limit, "
+            f"the busiest to {percent(walked['max_utilization'])}",
+            style="bold red",
+        )
     lost = tables["cannot_realise"]
     if lost["count"]:
         reasons = ", ".join(f"{reason} {count}" for reason, count in lost["reasons"].items())

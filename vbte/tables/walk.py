@@ -12,6 +12,7 @@ import numpy as np
 
 from vbte.instance import Instance
 from vbte.plan import Plan
+from vbte.policy import CapacityRule
 from vbte.tables.faults import Fault, FaultKind
 from vbte.tables.fib import read_fib
 from vbte.tables.files import Tables
@@ -54,12 +55,15 @@ class WalkReport:
 class Comparison:
     """Walk against plan: ``deviation_gbps``, ``allowed_gbps`` and ``excess`` by link, shape (n_links,) each.
 
-    ``allowed_gbps`` is the manifest's bound and the slack of summation order.
+    ``allowed_gbps`` is the manifest's bound and the slack of summation order. ``overload`` is by how much the walked
+    tables load a link beyond its limit, as a share of the limit; 0 where capacity is soft.
     """
 
     deviation_gbps: FloatArray
     allowed_gbps: FloatArray
     faults: tuple[Fault, ...]
+    utilization: FloatArray
+    overload: FloatArray
 
     @property
     def excess(self) -> BoolArray:
@@ -119,4 +123,10 @@ def compare(report: WalkReport, plan: Plan, matrix: int = 0) -> Comparison:
     """Hold a walk of one demand matrix, with nothing failed, against the plan's link loads."""
     slack = WALK_SLACK_SHARE * plan.instance.topology.capacity_gbps
     deviation = np.abs(report.link_load_gbps - plan.link_load_gbps[matrix])
-    return Comparison(deviation, report.link_error_gbps + slack, report.faults)
+    topology, model = plan.instance.topology, plan.instance.model
+    with np.errstate(divide="ignore", invalid="ignore"):
+        utilization = np.where(report.link_load_gbps > 0, report.link_load_gbps / topology.capacity_gbps, 0.0)
+    overload = np.zeros_like(utilization)
+    if model.capacity is CapacityRule.HARD:
+        overload = np.maximum(utilization / model.utilization_limit - 1.0, 0.0)
+    return Comparison(deviation, report.link_error_gbps + slack, report.faults, utilization, overload)

@@ -84,7 +84,6 @@ def _certificate_document(certificate: Certificate) -> dict[str, Any]:
         "priority": certificate.priority,
         "value": certificate.value,
         "bound": certificate.bound,
-        "gap": certificate.gap,
         "reached": certificate.reached,
         "held_at": certificate.held_at,
         "mip_bound": certificate.mip_bound,
