@@ -8,6 +8,7 @@ id and carry the plan when walked, and that the summary says the same.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 import orjson
 
 from vbte.bounds import StageProblem, lagrangian_bound, stage_problem, stage_sequence, stage_value
-from vbte.errors import InputError
+from vbte.errors import InputError, InputWarning
 from vbte.instance import Instance, build_instance
 from vbte.oracle import PathOracle, keeps_bounds
 from vbte.paths.igp import igp_loads
@@ -105,7 +106,10 @@ def _left_out(plan: Plan) -> Iterator[Finding]:
     owners = zip(instance.demands, instance.demand_commodity, strict=True)
     if all((owner[demands.volume_gbps > 0] >= 0).all() for demands, owner in owners):
         return
-    whole = build_instance(instance.topology, instance.demands, instance.model)
+    with warnings.catch_warnings():
+        # Said when the plan was read.
+        warnings.simplefilter("ignore", InputWarning)
+        whole = build_instance(instance.topology, instance.demands, instance.model)
     missing = np.setdiff1d(np.arange(whole.n_commodities), _positions(whole, instance))
     if instance.model.unroutable == "reject":
         faults = [f"{whole.describe(int(k))}: left out, the model says to reject it" for k in missing]
