@@ -173,7 +173,7 @@ class StagedProgram:
         chosen = np.isin(found.paths.commodity, better)
         # A solver that rounds its duals calls for paths it already has, and would do so for ever.
         chosen &= ~np.isin(path_keys(found.paths, layout.n_links), path_keys(self.paths, layout.n_links))
-        return select_known(found.paths, chosen)
+        return select_paths(found.paths, np.flatnonzero(chosen))
 
     def _add_paths(self, problem: StageProblem, found: PathSet, *, feasibility: bool) -> None:
         figures = []
@@ -236,11 +236,6 @@ def path_keys(paths: PathSet, n_links: int) -> NDArray[np.uint64]:
     of_link = np.random.default_rng(0).integers(0, 2**64, size=n_links, dtype=np.uint64)
     of_commodity = (paths.commodity.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     return np.asarray(np.add.reduceat(of_link[paths.links], paths.start[:-1]) + of_commodity)
-
-
-def select_known(paths: PathSet, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> PathSet:
-    """Return the paths marked in ``chosen`` (P,)."""
-    return select_paths(paths, np.flatnonzero(chosen))
 
 
 def appended(first: PathSet, second: PathSet) -> PathSet:

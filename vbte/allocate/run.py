@@ -23,14 +23,13 @@ from vbte.bounds import (
     stage_value,
 )
 from vbte.formulation.layout import build_layout
+from vbte.formulation.program import NO_PATHS
 from vbte.instance import Instance
 from vbte.oracle import PathOracle, merged_paths, routable
 from vbte.plan import Certificate, EngineReport, Limit, PathSet, Plan, Reason, Termination
 from vbte.policy import Admission, CapacityRule, StageKind
 from vbte.solve import Deadline, SolverProfile
 from vbte.tolerance import OPTIMALITY_GAP_SHARE
-
-_NO_PATHS = PathSet(np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32))
 
 
 def allocate(
@@ -53,7 +52,7 @@ def allocate(
 def _empty_plan(instance: Instance, profile: SolverProfile) -> Plan:
     solver = profile.solver or str(profile.backend)
     report = EngineReport("exact", solver, forms={}, rows=0, columns=0)
-    return Plan(instance, _NO_PATHS, np.empty(0), (), Termination(Reason.ERROR), report)
+    return Plan(instance, NO_PATHS, np.empty(0), (), Termination(Reason.ERROR), report)
 
 
 def _plan_together(tools: Tools, plan: Plan, entries: Sequence[StageEntry], shortest: PathSet) -> Plan:

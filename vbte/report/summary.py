@@ -20,6 +20,7 @@ from vbte.tables.files import Tables
 from vbte.tables.walk import Comparison
 from vbte.tolerance import CAPACITY_SLACK_SHARE, DUST_SHARE
 from vbte.topology import FloatArray, Topology
+from vbte.write.plan_file import engine_document
 
 SCHEMA = "vbte.summary/1"
 
@@ -58,14 +59,7 @@ def summarize(plan: Plan, tables: Tables, walks: Sequence[Comparison], igp: Sequ
         "hot_links": hot_links(instance.topology, plan.link_load_gbps),
         "baseline": baseline_figures(instance.topology, igp) | _gain(plan, igp, demand, admitted),
         "tables": _tables(tables, walks),
-        "engine": {
-            "engine": plan.engine.engine,
-            "solver": plan.engine.solver,
-            "forms": dict(sorted(plan.engine.forms.items())),
-            "rows": plan.engine.rows,
-            "columns": plan.engine.columns,
-            "columns_generated": plan.engine.columns_generated,
-        },
+        "engine": engine_document(plan.engine),
     }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from vbte.demands import DemandMatrix
-from vbte.plan import Certificate, Plan, Prices
+from vbte.plan import Certificate, EngineReport, Plan, Prices
 from vbte.topology import FloatArray, Link, Node, Topology
 
 SCHEMA = "vbte.plan/1"
@@ -20,14 +20,7 @@ def plan_bytes(plan: Plan) -> bytes:
     document = {
         "schema": SCHEMA,
         "termination": {"reason": str(plan.termination.reason), "limit": str(plan.termination.limit)},
-        "engine": {
-            "engine": plan.engine.engine,
-            "solver": plan.engine.solver,
-            "forms": dict(sorted(plan.engine.forms.items())),
-            "rows": plan.engine.rows,
-            "columns": plan.engine.columns,
-            "columns_generated": plan.engine.columns_generated,
-        },
+        "engine": engine_document(plan.engine),
         "model": instance.model.model_dump(mode="json", by_alias=True),
         "topology": topology_document(instance.topology),
         "demand_matrices": [_demand_document(matrix) for matrix in instance.demands],
@@ -46,6 +39,18 @@ def plan_bytes(plan: Plan) -> bytes:
         "certificates": [_certificate_document(certificate) for certificate in plan.certificates],
     }
     return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
+
+
+def engine_document(engine: EngineReport) -> dict[str, Any]:
+    """Return an engine report as plain values, forms sorted by class."""
+    return {
+        "engine": engine.engine,
+        "solver": engine.solver,
+        "forms": dict(sorted(engine.forms.items())),
+        "rows": engine.rows,
+        "columns": engine.columns,
+        "columns_generated": engine.columns_generated,
+    }
 
 
 def topology_document(topology: Topology) -> dict[str, Any]:
