@@ -8,28 +8,20 @@ from itertools import groupby
 
 import numpy as np
 
+from vbte.allocate.certify import certified, overall
 from vbte.allocate.exact import Progress, StagedProgram, StageOutcome, Tools, path_flows
-from vbte.allocate.fallback import guessed_prices, shortest_path_flows
+from vbte.allocate.fallback import shortest_path_flows
 from vbte.allocate.forms import Forms, all_paths, choose_forms, distinct_paths, first_paths
 from vbte.allocate.integer import solve_with_integers
 from vbte.allocate.settle import settle
-from vbte.bounds import (
-    FULL_SHARE,
-    StageEntry,
-    StageProblem,
-    lagrangian_bound,
-    stage_problem,
-    stage_sequence,
-    stage_value,
-)
+from vbte.bounds import FULL_SHARE, StageEntry, StageProblem, stage_problem, stage_sequence
 from vbte.formulation.layout import build_layout
 from vbte.formulation.program import NO_PATHS
 from vbte.instance import Instance
-from vbte.oracle import PathOracle, merged_paths, routable
-from vbte.plan import Certificate, EngineReport, Limit, PathSet, Plan, Reason, Termination
+from vbte.oracle import merged_paths, routable
+from vbte.plan import Certificate, EngineReport, PathSet, Plan, Reason, Termination
 from vbte.policy import Admission, CapacityRule, StageKind
 from vbte.solve import Deadline, SolverProfile
-from vbte.tolerance import OPTIMALITY_GAP_SHARE
 
 
 def allocate(
@@ -45,8 +37,8 @@ def allocate(
     plan = _empty_plan(oracle.instance, profile)
     for _, entries in groupby(stage_sequence(oracle.instance), key=lambda entry: entry[2]):
         plan = _plan_together(tools, plan, list(entries), shortest)
-    certificates = _certified(plan, oracle)
-    return replace(plan, certificates=certificates, termination=_overall(certificates))
+    certificates = certified(plan, oracle)
+    return replace(plan, certificates=certificates, termination=overall(certificates))
 
 
 def _empty_plan(instance: Instance, profile: SolverProfile) -> Plan:
@@ -144,30 +136,3 @@ def _reported(plan: Plan, program: StagedProgram, forms: Forms) -> EngineReport:
         columns=max(before.columns, size.n_columns),
         columns_generated=before.columns_generated + program.columns_generated,
     )
-
-
-def _certified(plan: Plan, oracle: PathOracle) -> tuple[Certificate, ...]:
-    """Return the certificates: values read off the finished plan, bounds proven by the stages' prices.
-
-    A stage the solver did not finish gets the best bound that guessed prices prove.
-    """
-    loads = plan.class_link_load_gbps
-    certificates: list[Certificate] = []
-    for entry, known in zip(stage_sequence(plan.instance), plan.certificates, strict=True):
-        problem = stage_problem(plan.instance, entry, tuple(certificates), loads)
-        value = stage_value(problem, plan)
-        prices = known.prices
-        bound = lagrangian_bound(problem, prices, oracle) if prices is not None else None
-        if bound is None:
-            prices, bound = guessed_prices(problem, plan, oracle)
-        if np.isnan(known.reached):
-            known = replace(known, reached=value, held_at=value)
-        certificates.append(replace(known, value=value, bound=bound, prices=prices))
-    return tuple(certificates)
-
-
-def _overall(certificates: Sequence[Certificate]) -> Termination:
-    """Return optimal only when every stage is proven to be; the limit is the first that struck."""
-    limits = [c.termination.limit for c in certificates if c.termination.limit is not Limit.NONE]
-    proven = all(c.gap is not None and c.gap <= OPTIMALITY_GAP_SHARE for c in certificates)
-    return Termination(Reason.OPTIMAL if proven else Reason.FEASIBLE, limits[0] if limits else Limit.NONE)

@@ -1,0 +1,42 @@
+"""Certificates of a finished plan: values read off it, bounds proven by prices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from vbte.allocate.fallback import guessed_prices
+from vbte.bounds import lagrangian_bound, stage_problem, stage_sequence, stage_value
+from vbte.oracle import PathOracle
+from vbte.plan import Certificate, Limit, Plan, Reason, Termination
+from vbte.tolerance import OPTIMALITY_GAP_SHARE
+
+
+def certified(plan: Plan, oracle: PathOracle) -> tuple[Certificate, ...]:
+    """Return the certificates: values read off the finished plan, bounds proven by the stages' prices.
+
+    A stage whose level is not known yet (NaN) is held where the plan is. A stage the solver did not finish gets the best
+    bound that guessed prices prove.
+    """
+    loads = plan.class_link_load_gbps
+    certificates: list[Certificate] = []
+    for entry, known in zip(stage_sequence(plan.instance), plan.certificates, strict=True):
+        problem = stage_problem(plan.instance, entry, tuple(certificates), loads)
+        value = stage_value(problem, plan)
+        prices = known.prices
+        bound = lagrangian_bound(problem, prices, oracle) if prices is not None else None
+        if bound is None:
+            prices, bound = guessed_prices(problem, plan, oracle)
+        if np.isnan(known.reached):
+            known = replace(known, reached=value, held_at=value)
+        certificates.append(replace(known, value=value, bound=bound, prices=prices))
+    return tuple(certificates)
+
+
+def overall(certificates: Sequence[Certificate]) -> Termination:
+    """Return optimal only when every stage is proven to be; the limit is the first that struck."""
+    limits = [c.termination.limit for c in certificates if c.termination.limit is not Limit.NONE]
+    proven = all(c.gap is not None and c.gap <= OPTIMALITY_GAP_SHARE for c in certificates)
+    return Termination(Reason.OPTIMAL if proven else Reason.FEASIBLE, limits[0] if limits else Limit.NONE)

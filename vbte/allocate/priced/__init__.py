@@ -1,0 +1,1 @@
+"""The price-directed engine: plans for hundreds of thousands of demands, with proof (see README.md)."""

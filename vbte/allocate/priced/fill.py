@@ -1,0 +1,97 @@
+"""Path flows that fit: cut down to the room there is, then filled up with what was left over.
+
+A flow gets the least share that any link on its path can grant to all who ask; that is feasible by construction, round
+after round. Leftovers may be given new paths over links that still have room.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vbte.plan import PathSet
+from vbte.topology import BoolArray, FloatArray
+
+#: Rounds in which leftovers ask for what is left of the room.
+FILL_ROUNDS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Crossings:
+    """Paths against rows of room: path p asks room of the links it crosses in ``row[0]`` and in its own class's row.
+
+    ``path`` and ``slot`` list the crossings; slot = row * n_links + link.
+    """
+
+    n_paths: int
+    n_slots: int
+    path: NDArray[np.int32]
+    slot: NDArray[np.int32]
+    start: NDArray[np.int64]
+
+    def load(self, flow: FloatArray) -> FloatArray:
+        """Return what path flows (P,) put on each slot, shape (n_slots,)."""
+        return np.bincount(self.slot, weights=flow[self.path], minlength=self.n_slots).astype(np.float64)
+
+    def least(self, figure: FloatArray) -> FloatArray:
+        """Return the least of ``figure`` (n_slots,) along each path, shape (P,)."""
+        if not self.n_paths:
+            return np.empty(0)
+        return np.asarray(np.minimum.reduceat(figure[self.slot], self.start[:-1]))
+
+
+def crossings(paths: PathSet, path_row: NDArray[np.intp], n_rows: int, n_links: int) -> Crossings:
+    """Return the crossings of paths whose class has the row ``path_row`` (P,) of its own, 0 for none."""
+    path = np.repeat(np.arange(len(paths), dtype=np.int32), paths.hops)
+    slot = paths.links.astype(np.int32)
+    limited = path_row[path] > 0
+    if not limited.any():
+        return Crossings(len(paths), n_rows * n_links, path, slot, paths.start)
+    own = slot[limited] + path_row[path[limited]].astype(np.int32) * np.int32(n_links)
+    order = np.argsort(np.concatenate([path, path[limited]]), kind="stable")
+    hops = paths.hops * np.where(path_row > 0, 2, 1)
+    return Crossings(
+        len(paths), n_rows * n_links, np.concatenate([path, path[limited]])[order],
+        np.concatenate([slot, own])[order], np.concatenate([[0], np.cumsum(hops)]).astype(np.int64),
+    )  # fmt: skip
+
+
+def fit(cross: Crossings, flow: FloatArray, room: FloatArray) -> FloatArray:
+    """Return path flows cut down so that no slot carries more than ``room`` (n_slots,)."""
+    load = cross.load(flow)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(load > room, np.maximum(room, 0.0) / load, 1.0)
+    return flow * cross.least(share)
+
+
+def fill(cross: Crossings, flow: FloatArray, wanted: FloatArray, room: FloatArray) -> FloatArray:
+    """Return path flows grown towards ``wanted`` (P,) as far as ``room`` (n_slots,) lets them."""
+    for _ in range(FILL_ROUNDS):
+        more = np.maximum(wanted - flow, 0.0)
+        if float(more.sum()) <= 1e-12 * float(wanted.sum()):
+            break
+        left = np.maximum(room - cross.load(flow), 0.0)
+        granted = fit(cross, more, left)
+        if float(granted.sum()) <= 1e-9 * float(wanted.sum()):
+            break
+        flow = flow + granted
+    return flow
+
+
+def by_priority(
+    cross: Crossings, flow: FloatArray, wanted: FloatArray, room: FloatArray, ranks: list[BoolArray]
+) -> FloatArray:
+    """Return path flows that fit, those of each rank (masks (P,), most important first) before the next.
+
+    ``flow`` is what each path would carry, ``wanted`` what it may carry at most.
+    """
+    result = np.zeros_like(flow)
+    left = room.copy()
+    for mine in ranks:
+        got = fit(cross, np.where(mine, flow, 0.0), left)
+        got = fill(cross, got, np.where(mine, wanted, 0.0), left)
+        result += got
+        left = np.maximum(left - cross.load(got), 0.0)
+    return result

@@ -1,0 +1,114 @@
+"""The question that prices answer: who is admitted, over which links, when room costs what it is worth.
+
+Every stage comes down to it. A commodity is worth something per unit admitted and pays the prices along its path; link
+prices are right when they fill the links that have one and overload none. Volumes are divided by the total volume, prices
+by what the least important commodity is worth, so that the same temperatures and tolerances serve every network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vbte.bounds import StageProblem
+from vbte.oracle import PathOracle
+from vbte.paths.elimination import Elimination, eliminate
+from vbte.paths.graph import LinkGraph
+from vbte.topology import BoolArray, FloatArray, IntArray
+
+IndexArray = NDArray[np.intp]
+
+#: Price of a link that has no room at all: above any worth.
+BLOCKED_PRICE = 1e3
+
+#: Worth of what has to be carried, as a multiple of the dearest shortest path: never worth refusing.
+FORCED_WORTH = 8.0
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Classes that may use the same links, and so share distances.
+
+    ``commodities`` are positions in the instance (G of them), ``source`` and ``destination`` (G,) vertices of ``graph``,
+    ``hops`` (G,) least numbers of links. ``row`` is the row of room that also limits this group, 0 if there is none.
+    """
+
+    graph: LinkGraph
+    order: Elimination
+    commodities: IndexArray
+    source: IntArray
+    destination: IntArray
+    hops: FloatArray
+    row: int
+
+    @property
+    def n_commodities(self) -> int:
+        """Number of commodities, G."""
+        return len(self.commodities)
+
+
+@dataclass(frozen=True, eq=False)
+class Market:
+    """Groups of commodities and the room they compete for.
+
+    ``room`` (R, n_links): row 0 is what links can carry, the others what single groups may put on them; inf where
+    nothing limits. ``base`` (n_links,) is what a link costs whatever the traffic. ``volume``, ``worth`` and ``least``
+    are indexed by the instance's commodities (K,): commodity k offers ``volume[k]``, pays up to ``worth[k]`` for a unit
+    of it, and up to ``forced_worth`` for the first ``least[k]``.
+    """
+
+    groups: tuple[Group, ...]
+    room: FloatArray
+    base: FloatArray
+    volume: FloatArray
+    worth: FloatArray
+    least: FloatArray
+    forced_worth: float
+
+    @property
+    def n_links(self) -> int:
+        """Number of links of the topology."""
+        return len(self.base)
+
+    @property
+    def priced(self) -> BoolArray:
+        """Which rows and links can have a price, (R, n_links): those with a limit."""
+        return np.isfinite(self.room) & (self.room > 0)
+
+    @property
+    def mean_hops(self) -> float:
+        """Mean number of links of the shortest paths, by volume."""
+        total = sum(float(self.volume[g.commodities] @ g.hops) for g in self.groups)
+        return max(1.0, total / max(float(self.volume.sum()), 1e-300))
+
+    def weight(self, group: Group, prices: FloatArray, padding: float = 0.0) -> FloatArray:
+        """Return what a unit of a group's flow pays on each link under ``prices`` (R, n_links)."""
+        weight = prices[0] + self.base + padding
+        return weight + prices[group.row] if group.row else weight
+
+
+def build_groups(problem: StageProblem, oracle: PathOracle) -> tuple[Group, ...]:
+    """Return the groups of a stage's commodities: classes with a limit of their own alone, the others by their graph."""
+    instance = problem.instance
+    keys: dict[tuple[bytes, bytes, int], list[int]] = {}
+    n_limited = 0
+    for c in np.unique(instance.class_index[problem.scope]).tolist():
+        rules = instance.rules[c]
+        limited = rules.policy.utilization_limit is not None
+        n_limited += limited
+        key = (rules.link_allowed.tobytes(), rules.transit.tobytes(), n_limited if limited else 0)
+        keys.setdefault(key, []).append(c)
+    orders: dict[tuple[bytes, bytes], Elimination] = {}
+    groups = []
+    for (allowed, transit, row), classes in keys.items():
+        graph = oracle.graphs[classes[0]]
+        order = orders.setdefault((allowed, transit), eliminate(graph))
+        mine = np.flatnonzero(problem.scope & np.isin(instance.class_index, classes))
+        source = graph.start_vertex[instance.source[mine]]
+        destination = instance.destination[mine]
+        sources, of_source = np.unique(instance.source[mine], return_inverse=True)
+        hops = graph.shortest(np.ones(len(instance.topology.links)), sources.astype(np.int32)).distance
+        groups.append(Group(graph, order, mine, source, destination, hops[of_source, destination], row))
+    return tuple(groups)

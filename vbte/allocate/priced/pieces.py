@@ -1,0 +1,193 @@
+"""From flows down a network without cycles to paths of single commodities, for all destinations at once.
+
+What passes a cell is laid out as one long strip, commodity after commodity, and cut where the shares of the links say.
+A piece that a cut meets is divided only if it is large; small ones go whole to either side, by a chance in proportion,
+which leaves link loads as they were but for a trifle and most commodities with a single path.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vbte.allocate.priced.dag import DagSpread
+from vbte.plan import PathSet
+from vbte.topology import BoolArray, FloatArray, IntArray
+
+IndexArray = NDArray[np.intp]
+
+#: A piece smaller than this share of the smallest link it could take is not divided.
+WHOLE_SHARE = 1e-4
+
+#: A part smaller than this share of its piece is left with the largest part.
+_LEAST_PART = 1e-3
+
+#: Columns by which the table of steps grows.
+_STEPS = 32
+
+
+class Pieces:
+    """Traffic on its way: piece i of ``commodity[i]`` has taken ``hops[i]`` links and stands in ``cell[i]``."""
+
+    def __init__(self, cell: IndexArray, amount: FloatArray, dtype: type[np.signedinteger]) -> None:
+        self.commodity = np.arange(len(cell))
+        self.cell = cell.copy()
+        self.amount = amount.astype(np.float64)
+        self.hops = np.zeros(len(cell), dtype=np.intp)
+        self.steps = np.zeros((len(cell), _STEPS), dtype=dtype)
+
+    def divide(self, piece: IndexArray, amount: FloatArray) -> IndexArray:
+        """Split ``amount`` off each ``piece`` (one may occur several times); return the numbers of the new pieces."""
+        np.subtract.at(self.amount, piece, amount)
+        new = np.arange(len(self.amount), len(self.amount) + len(piece))
+        self.amount = np.concatenate([self.amount, amount])
+        self.commodity = np.concatenate([self.commodity, self.commodity[piece]])
+        self.cell = np.concatenate([self.cell, self.cell[piece]])
+        self.hops = np.concatenate([self.hops, self.hops[piece]])
+        self.steps = np.concatenate([self.steps, self.steps[piece]])
+        return new
+
+    def move(self, piece: IndexArray, link: IndexArray, cell: IndexArray) -> None:
+        """Take each ``piece`` over ``link`` into ``cell``."""
+        if self.hops[piece].max(initial=0) >= self.steps.shape[1]:
+            more = np.zeros((len(self.steps), _STEPS), dtype=self.steps.dtype)
+            self.steps = np.concatenate([self.steps, more], axis=1)
+        self.steps[piece, self.hops[piece]] = link
+        self.hops[piece] += 1
+        self.cell[piece] = cell
+
+    def paths(self, commodities: IndexArray) -> tuple[PathSet, FloatArray]:
+        """Return the pieces that moved as paths sorted by commodity, and what each carries."""
+        order = np.flatnonzero(self.hops > 0)
+        order = order[np.argsort(self.commodity[order], kind="stable")]
+        hops = self.hops[order]
+        taken = np.arange(self.steps.shape[1])[None, :] < hops[:, None]
+        return (
+            PathSet(
+                start=np.concatenate([[0], np.cumsum(hops)]).astype(np.int64),
+                links=self.steps[order][taken].astype(np.int32),
+                commodity=commodities[self.commodity[order]].astype(np.int32),
+            ),
+            self.amount[order],
+        )
+
+
+def cut_into_paths(spread: DagSpread, flow: FloatArray, room: FloatArray, seed: int) -> tuple[PathSet, FloatArray]:
+    """Return paths that carry ``flow`` (G,) of a group's commodities with the link loads of ``spread``.
+
+    ``room`` (n_links,) says which pieces are large. The same seed gives the same paths.
+    """
+    dag = spread.dag
+    sent = np.flatnonzero(flow > 0)
+    dtype = np.int16 if len(room) < 2**15 else np.int32
+    pieces = Pieces(dag.source_cell[sent], flow[sent], dtype)
+    cutter = _Cutter(spread, room, np.random.default_rng(seed))
+    # Pieces that have not arrived.
+    active = np.arange(len(sent))
+    turn = np.full(dag.n_cells, dag.n_waves, dtype=np.int32)
+    for wave in range(dag.n_waves):
+        turn[dag.tail[dag.wave[wave] : dag.wave[wave + 1]]] = wave
+    arrived = np.zeros(dag.n_cells, dtype=np.bool_)
+    arrived[dag.arrival_cell] = True
+    for wave in range(dag.n_waves):
+        mine = turn[pieces.cell[active]] == wave
+        moving, waiting = active[mine], active[~mine]
+        if not len(moving):
+            continue
+        moving, arc = cutter.choose(pieces, moving)
+        pieces.move(moving, dag.link[arc], dag.head[arc])
+        active = np.concatenate([waiting, moving[~arrived[pieces.cell[moving]]]])
+    # What never found its way (a destination out of reach) carries nothing.
+    pieces.hops[active] = 0
+    return pieces.paths(dag.group.commodities[sent])
+
+
+class _Cutter:
+    """Decides which arc each piece takes out of its cell."""
+
+    def __init__(self, spread: DagSpread, room: FloatArray, chance: np.random.Generator) -> None:
+        dag = spread.dag
+        self._chance = chance
+        self._first = np.full(dag.n_cells, -1)
+        opening = dag.run[:-1]
+        self._first[dag.tail[opening]] = opening
+        self._ways = np.zeros(dag.n_cells, dtype=np.int32)
+        self._ways[dag.tail[opening]] = np.diff(dag.run)
+        # Shares added up within each cell, plus the number of the run: one sorted array for all cells.
+        self._run = np.repeat(np.arange(len(opening)), np.diff(dag.run))
+        total = np.cumsum(spread.share)
+        before = np.concatenate([[0.0], total])[opening]
+        self._ends = np.minimum(total - before[self._run], 1.0)
+        self._ends[dag.run[1:] - 1] = 1.0
+        self._room = room[dag.link]
+
+    def choose(self, pieces: Pieces, moving: IndexArray) -> tuple[IndexArray, IndexArray]:
+        """Return the pieces that move, divided ones included, and the arc that each takes."""
+        arc = self._first[pieces.cell[moving]]
+        fork = np.flatnonzero(self._ways[pieces.cell[moving]] > 1)
+        if not len(fork):
+            return moving, arc
+        order = fork[np.argsort(pieces.cell[moving[fork]], kind="stable")]
+        piece = moving[order]
+        first, ways = arc[order], self._ways[pieces.cell[piece]]
+        begin, end = _strip(first, pieces.amount[piece])
+        at = begin + (end - begin) * self._chance.random(len(piece))
+        arc[order] = self._arc_at(first, ways, at)
+        low, high = self._arc_at(first, ways, begin), self._arc_at(first, ways, np.nextafter(end, 0.0))
+        large = pieces.amount[piece] > WHOLE_SHARE * np.minimum(self._room[low], self._room[high])
+        large &= high > low
+        if not large.any():
+            return moving, arc
+        parts = self._parts(low[large], high[large], begin[large], end[large])
+        return self._divided(pieces, moving, arc, order[large], parts)
+
+    def _arc_at(self, first: IndexArray, ways: IntArray, at: FloatArray) -> IndexArray:
+        """Return the arc whose part of the strip holds a point in [0, 1)."""
+        arc = first.copy()
+        for step in range(1, int(ways.max())):
+            arc += (step < ways) & (self._ends[np.minimum(first + step - 1, len(self._ends) - 1)] <= at)
+        return arc
+
+    def _parts(
+        self, low: IndexArray, high: IndexArray, begin: FloatArray, end: FloatArray
+    ) -> tuple[IndexArray, IndexArray, FloatArray]:
+        """Return (position of the piece, arc, share of the piece) for every arc that a large piece's stretch meets."""
+        count = high - low + 1
+        owner = np.repeat(np.arange(len(low)), count)
+        arc = np.repeat(low - (np.cumsum(count) - count), count) + np.arange(int(count.sum()))
+        start = np.where(arc == low[owner], begin[owner], self._ends[np.maximum(arc - 1, 0)])
+        stop = np.where(arc == high[owner], end[owner], self._ends[arc])
+        return owner, arc, np.maximum(stop - start, 0.0) / (end - begin)[owner]
+
+    def _divided(
+        self,
+        pieces: Pieces,
+        moving: IndexArray,
+        arc: IndexArray,
+        large: IndexArray,
+        parts: tuple[IndexArray, IndexArray, FloatArray],
+    ) -> tuple[IndexArray, IndexArray]:
+        """Leave the largest part with the piece itself and give each other part worth it a piece of its own."""
+        owner, of_part, share = parts
+        by_size = np.lexsort((-share, owner))
+        main = by_size[np.r_[True, np.diff(owner[by_size]) != 0]]
+        arc[large] = of_part[main]
+        others: BoolArray = share > _LEAST_PART
+        others[main] = False
+        piece = moving[large][owner[others]]
+        amount = share[others] * pieces.amount[piece]
+        new = pieces.divide(piece, amount)
+        return np.concatenate([moving, new]), np.concatenate([arc, of_part[others]])
+
+
+def _strip(first: IndexArray, amount: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return where each piece begins and ends on its cell's strip, from 0 to 1; pieces of one cell stand together."""
+    opens = np.flatnonzero(np.r_[True, np.diff(first) != 0])
+    count = np.diff(np.append(opens, len(first)))
+    total = np.repeat(np.add.reduceat(amount, opens), count)
+    ends = np.cumsum(amount)
+    begins = ends - amount
+    before = np.repeat(begins[opens], count)
+    begin = np.clip((begins - before) / total, 0.0, 1.0)
+    end = np.clip((ends - before) / total, 0.0, 1.0)
+    return np.minimum(begin, end), end

@@ -1,0 +1,71 @@
+"""Ways to spread traffic over near-shortest paths: over all of them by elimination, or over a fixed set of links.
+
+Both answer the same question (``Routing``), so that the search for prices need not know which it works with.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from vbte.allocate.priced.market import Group
+from vbte.paths.elimination import SmoothDistances
+from vbte.topology import FloatArray
+
+
+class Spread(Protocol):
+    """Traffic under one set of link prices: ``distance`` (G,) is each commodity's smoothed price of a path."""
+
+    distance: FloatArray
+
+    def link_loads(self, flow: FloatArray) -> FloatArray:
+        """Return the load of each link (n_links,) when commodities send ``flow`` (G,)."""
+        ...
+
+
+class Routing(Protocol):
+    """A set of paths for one group."""
+
+    group: Group
+
+    def spread(self, weight: FloatArray, temperature: float) -> Spread:
+        """Return how traffic spreads under link prices ``weight`` (n_links,)."""
+        ...
+
+
+class AllPaths:
+    """All paths of a group, by elimination."""
+
+    def __init__(self, group: Group) -> None:
+        self.group = group
+        place = group.order.vertex
+        self._cell = place[group.source] * len(place) + place[group.destination]
+
+    def spread(self, weight: FloatArray, temperature: float) -> AllPathsSpread:
+        """Return how traffic spreads over all paths."""
+        return AllPathsSpread(self.group.order.distances(weight, temperature), self._cell, len(weight))
+
+
+class AllPathsSpread:
+    """Smoothed distances of all pairs, looked up for a group's commodities."""
+
+    def __init__(self, distances: SmoothDistances, cell: np.ndarray, n_links: int) -> None:
+        self.distances = distances
+        self.distance = distances.matrix.reshape(-1)[cell].astype(np.float64)
+        self._cell = cell
+        self._n_links = n_links
+
+    def link_loads(self, flow: FloatArray) -> FloatArray:
+        """Return the load of each link, shape (n_links,)."""
+        size = self.distances.matrix.shape
+        traffic = np.bincount(self._cell, weights=flow, minlength=size[0] * size[1]).reshape(size)
+        loads = np.zeros(self._n_links)
+        found = self.distances.link_loads(traffic.astype(np.float32))
+        loads[: len(found)] = found
+        return loads
+
+    def from_to(self) -> FloatArray:
+        """Return distances between vertices in the graph's own numbering, shape (n_vertices, n_vertices)."""
+        place = self.distances.order.vertex
+        return self.distances.matrix[np.ix_(place, place)]
