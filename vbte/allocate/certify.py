@@ -17,8 +17,8 @@ from vbte.tolerance import OPTIMALITY_GAP_SHARE
 def certified(plan: Plan, oracle: PathOracle) -> tuple[Certificate, ...]:
     """Return the certificates: values read off the finished plan, bounds proven by the stages' prices.
 
-    A stage whose level is not known yet (NaN) is held where the plan is. A stage the solver did not finish gets the best
-    bound that guessed prices prove.
+    A stage whose level is not known yet (NaN) is held where the plan is. A stage the solver did not finish gets the
+    best bound that guessed prices prove.
     """
     loads = plan.class_link_load_gbps
     certificates: list[Certificate] = []

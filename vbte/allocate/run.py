@@ -13,37 +13,94 @@ from vbte.allocate.exact import Progress, StagedProgram, StageOutcome, Tools, pa
 from vbte.allocate.fallback import shortest_path_flows
 from vbte.allocate.forms import Forms, all_paths, choose_forms, distinct_paths, first_paths
 from vbte.allocate.integer import solve_with_integers
+from vbte.allocate.priced.engine import n_link_flows, plan_by_prices, unsupported
 from vbte.allocate.settle import settle
 from vbte.bounds import FULL_SHARE, StageEntry, StageProblem, stage_problem, stage_sequence
+from vbte.errors import InputError, SolverError
 from vbte.formulation.layout import build_layout
 from vbte.formulation.program import NO_PATHS
 from vbte.instance import Instance
 from vbte.oracle import merged_paths, routable
 from vbte.plan import Certificate, EngineReport, PathSet, Plan, Reason, Termination
 from vbte.policy import Admission, CapacityRule, StageKind
-from vbte.solve import Deadline, SolverProfile
+from vbte.solve import Deadline, Engine, SolverProfile
+
+#: Link flows beyond which one program for all demands takes minutes, and link prices take over (see bench/README.md).
+EXACT_LINK_FLOWS = 120_000
 
 
 def allocate(
-    instance: Instance, profile: SolverProfile, *, progress: Progress | None = None, deadline: Deadline | None = None
+    instance: Instance,
+    profile: SolverProfile,
+    *,
+    progress: Progress | None = None,
+    deadline: Deadline | None = None,
+    previous: Plan | None = None,
 ) -> Plan:
     """Return a plan for the instance with a certificate for every stage.
 
-    Raises InputError for demands no path can serve, InfeasibleError when demands and limits clash, SolverError when
-    the solver gives nothing usable.
+    The price-directed engine starts from the paths and prices of a ``previous`` plan, if there is one.
+
+    Raises InputError for demands no path can serve and for models that the engine asked for can't do, InfeasibleError
+    when demands and limits clash, SolverError when the solver gives nothing usable.
     """
     oracle, shortest = routable(instance)
     tools = Tools(oracle, profile, deadline or Deadline(profile.time_limit_s), progress or (lambda _: None))
     plan = _empty_plan(oracle.instance, profile)
-    for _, entries in groupby(stage_sequence(oracle.instance), key=lambda entry: entry[2]):
-        plan = _plan_together(tools, plan, list(entries), shortest)
+    for _, grouped in groupby(stage_sequence(oracle.instance), key=lambda entry: entry[2]):
+        entries = list(grouped)
+        problem = stage_problem(plan.instance, entries[0], plan.certificates, plan.class_link_load_gbps)
+        if by_prices(problem, tools):
+            plan = _plan_by_prices(tools, plan, entries, shortest, previous)
+        else:
+            plan = _plan_together(tools, plan, entries, shortest)
     certificates = certified(plan, oracle)
     return replace(plan, certificates=certificates, termination=overall(certificates))
 
 
+def by_prices(problem: StageProblem, tools: Tools) -> bool:
+    """Tell whether the price-directed engine plans the stages of classes planned together.
+
+    Raises InputError if it was asked for and can't.
+    """
+    engine = tools.profile.engine
+    if engine is Engine.EXACT:
+        return False
+    lacking = unsupported(problem)
+    if engine is Engine.AUTO:
+        return lacking is None and n_link_flows(problem, tools.oracle) > EXACT_LINK_FLOWS
+    if lacking is not None:
+        raise InputError(
+            f"the price-directed engine can't do this: {lacking}",
+            place=f"solver profile {tools.profile.name!r}",
+            remedy="say `engine: exact` or `engine: auto`, or change the model",
+        )
+    return True
+
+
+def _plan_by_prices(
+    tools: Tools, plan: Plan, entries: Sequence[StageEntry], shortest: PathSet, previous: Plan | None
+) -> Plan:
+    """Plan by link prices. What must be carried in full and was not is left to the exact engine."""
+    try:
+        plan = plan_by_prices(tools, plan, entries, shortest, gap=tools.profile.gap, previous=previous)
+    except SolverError as error:
+        if tools.deadline.remaining_s <= 0:
+            raise
+        tools.progress(f"{error}: the exact engine takes over")
+        return _plan_together(tools, plan, entries, shortest)
+    names = {rules.policy.name: "near-shortest links by destination" for rules in plan.instance.rules}
+    present = {
+        plan.instance.rules[c].policy.name
+        for c in np.unique(plan.instance.class_index[np.isin(plan.instance.priority, entries[0][2])]).tolist()
+    }
+    forms = {**plan.engine.forms, **{name: form for name, form in names.items() if name in present}}
+    return replace(plan, engine=replace(plan.engine, engine=str(Engine.PRICE_DIRECTED), forms=forms))
+
+
 def _empty_plan(instance: Instance, profile: SolverProfile) -> Plan:
     solver = profile.solver or str(profile.backend)
-    report = EngineReport("exact", solver, forms={}, rows=0, columns=0)
+    report = EngineReport(str(Engine.EXACT), solver, forms={}, rows=0, columns=0)
     return Plan(instance, NO_PATHS, np.empty(0), (), Termination(Reason.ERROR), report)
 
 

@@ -4,16 +4,17 @@ A smoothed distance is the soft minimum of path prices at a temperature: -temper
 temperature)) over paths, so that near ties share traffic instead of one path taking it all (Dial 1971; Akamatsu 1996).
 Its derivative by a link's price is the share of the traffic that the link gets.
 
-Nodes are eliminated like the unknowns of a linear system, in the algebra of (soft minimum, +): whoever leaves gives each
-pair of its neighbours a shortcut, and gets its distances back from theirs in reverse order (Carre 1971). Nodes that are
-not neighbours go at once, as whole arrays. On backbones, where most nodes have two or three neighbours, both directions
-cost little more than reading the matrix of distances.
+Nodes are eliminated like the unknowns of a linear system, in the algebra of (soft minimum, +): whoever leaves gives
+each pair of its neighbours a shortcut, and gets its distances back from theirs in reverse order (Carre 1971). Nodes
+that are not neighbours go at once, as whole arrays. On backbones, where most nodes have two or three neighbours, both
+directions cost little more than reading the matrix of distances.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,11 +56,16 @@ class _Side:
 
     def scatter(self, rows: Float32Array) -> tuple[IndexArray, Float32Array]:
         """Add up rows (n, degree, width) by neighbour: the neighbours, sorted, and a row for each."""
+        order, first, target = self._by_neighbour
+        rows = rows.reshape(self.neighbour.size, -1)
+        return target, rows[order] if len(first) == len(order) else np.add.reduceat(rows[order], first, axis=0)
+
+    @cached_property
+    def _by_neighbour(self) -> tuple[IndexArray, IndexArray, IndexArray]:
         flat = self.neighbour.reshape(-1)
         order = np.argsort(flat, kind="stable")
         first = np.flatnonzero(np.r_[True, np.diff(flat[order]) != 0])
-        rows = rows.reshape(len(flat), -1)[order]
-        return flat[order][first], np.add.reduceat(rows, first, axis=0)
+        return order, first, flat[order][first]
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,11 +171,11 @@ class SmoothDistances:
             among = traffic[mine, mine]
             np.fill_diagonal(among, 0.0)
             flow = away_share * traffic[mine, None, : one.last]
-            np.add.at(arc_load, one.out.arc, flow.sum(axis=2, dtype=np.float64))
+            np.add.at(arc_load, one.out.arc, flow.sum(axis=2))
             target, rows = one.out.scatter(flow)
             traffic[target, : one.last] += rows
             flow = home_share * traffic[: one.first, mine].T[:, None, :]
-            np.add.at(arc_load, one.back.arc, flow.sum(axis=2, dtype=np.float64))
+            np.add.at(arc_load, one.back.arc, flow.sum(axis=2))
             target, rows = one.back.scatter(flow)
             traffic[: one.first, target] += rows.T
         return self._through_shortcuts(arc_load)
@@ -249,7 +255,8 @@ class _Builder:
             self.shortcuts.append(self._joined(sums))
 
     def _joined(self, sums: dict[tuple[int, int], list[tuple[int, int]]]) -> _Shortcuts:
-        old, start, flat = [], [], []
+        old, start = [], []
+        flat: list[tuple[int, int]] = []
         first_new = self.n_arcs
         for (before, after), listed in sums.items():
             old.append(self.out[before].get(after, self.never))

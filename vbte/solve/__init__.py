@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vbte.solve.profile import Algorithm, Backend, SolverProfile
+from vbte.solve.profile import Algorithm, Backend, Engine, SolverProfile
 from vbte.solve.program import LinearProgram, Solution
 from vbte.solve.session import Deadline, Session
 from vbte.topology import FloatArray
@@ -11,6 +11,7 @@ __all__ = [
     "Algorithm",
     "Backend",
     "Deadline",
+    "Engine",
     "LinearProgram",
     "Session",
     "Solution",

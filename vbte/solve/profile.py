@@ -26,11 +26,20 @@ class Algorithm(StrEnum):
     PDLP = "pdlp"
 
 
+class Engine(StrEnum):
+    """How plans are found: one program for all of it, by link prices, or whichever suits the size."""
+
+    AUTO = "auto"
+    EXACT = "exact"
+    PRICE_DIRECTED = "price-directed"
+
+
 class SolverProfile(Record):
     """Settings of one solver.
 
     ``solver`` names PuLP's solver class (``PULP_CBC_CMD``); ``options`` go to the backend as they are. Time is for
-    the whole run of ``optimize``, in seconds; ``iteration_limit`` is per solver call.
+    the whole run of ``optimize``, in seconds; ``iteration_limit`` is per solver call. ``gap`` is the certificate gap at
+    which the price-directed engine stops looking closer; the exact engine goes on to the optimum.
     """
 
     schema_: Literal["vbte.solver/1"] = Field(default="vbte.solver/1", alias="schema")
@@ -39,6 +48,8 @@ class SolverProfile(Record):
     backend: Backend = Backend.HIGHS
     solver: str | None = None
     algorithm: Algorithm = Algorithm.CHOOSE
+    engine: Engine = Engine.AUTO
+    gap: float = Field(default=1e-3, ge=1e-6, lt=1)
     time_limit_s: Annotated[float, Field(gt=0)] | None = None
     iteration_limit: Annotated[int, Field(ge=0)] | None = None
     threads: int = Field(default=1, ge=1, le=256)

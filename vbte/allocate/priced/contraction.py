@@ -1,9 +1,9 @@
 """Exact prices of the few links that matter, on a network where the rest is contracted.
 
 Give all links but the dearest unlimited capacity: nodes joined by such links in both directions become one, demands
-between them are free, and what is left is a small network that the exact engine solves at once. That is a relaxation, so
-its optimum bounds the true one; its link prices, 0 elsewhere, prove the same bound on the whole network; and when every
-link that ought to have a price was kept, the bound is the optimum itself.
+between them are free, and what is left is a small network that the exact engine solves at once. That is a relaxation,
+so its optimum bounds the true one; its link prices, 0 elsewhere, prove the same bound on the whole network; and when
+every link that ought to have a price was kept, the bound is the optimum itself.
 """
 
 from __future__ import annotations

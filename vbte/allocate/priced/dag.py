@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbte.allocate.priced.market import Group
-from vbte.paths.elimination import UNREACHABLE
+from vbte.paths.elimination import UNREACHABLE, Float32Array
 from vbte.topology import FloatArray
 
 IndexArray = NDArray[np.intp]
@@ -28,7 +28,7 @@ class DestinationDag:
     those of one wave can be worked on at once. Within a wave arcs of the same tail stand together.
     """
 
-    def __init__(self, group: Group, distance: NDArray[np.float32], weight: FloatArray, temperature: float) -> None:
+    def __init__(self, group: Group, distance: Float32Array, weight: FloatArray, temperature: float) -> None:
         self.group = group
         self.destinations, column = np.unique(group.destination, return_inverse=True)
         self._width = len(self.destinations)
@@ -46,14 +46,14 @@ class DestinationDag:
         return self.destinations.astype(np.intp) * self._width + np.arange(self._width)
 
     def _near(
-        self, distance: NDArray[np.float32], weight: FloatArray, temperature: float
+        self, distance: Float32Array, weight: FloatArray, temperature: float
     ) -> tuple[IndexArray, IndexArray, IndexArray]:
         """Return (tail cell, head cell, link) of the arcs worth keeping, sorted by tail cell."""
         graph = self.group.graph
         before, after = distance[graph.tail], distance[graph.head]
         excess = weight[graph.links].astype(np.float32)[:, None] + after - before
         near = (after < before) & (before < 0.5 * _FAR)
-        # What is e times as unlikely as the likeliest for each temperature that it costs more ends up below LEAST_SHARE.
+        # Each temperature that a link costs more than the best makes it e times less likely.
         near &= excess <= np.float32(-np.log(LEAST_SHARE) * temperature)
         near &= self.destinations[None, :] != graph.tail[:, None]
         position, column = np.nonzero(near)
@@ -117,9 +117,9 @@ class DagSpread:
             total = np.add.reduceat(share, run)
             self.value[dag.tail[a + run]] = least - temperature * np.log(total)
             self.share[a:b] = share / np.repeat(total, repeats)
-        self.distance = self.value[dag.source_cell]
+        self.distance: Float32Array = self.value[dag.source_cell].astype(np.float32)
 
-    def arc_flow(self, flow: FloatArray) -> FloatArray:
+    def arc_flow(self, flow: Float32Array) -> FloatArray:
         """Return the flow on each arc when commodities send ``flow`` (G,)."""
         dag = self.dag
         passing = np.bincount(dag.source_cell, weights=flow, minlength=dag.n_cells)
@@ -130,7 +130,7 @@ class DagSpread:
             np.add.at(passing, dag.head[a:b], amount)
         return on_arc
 
-    def link_loads(self, flow: FloatArray) -> FloatArray:
+    def link_loads(self, flow: Float32Array) -> FloatArray:
         """Return the load of each link, shape (n_links,)."""
         loads = np.bincount(self.dag.link, weights=self.arc_flow(flow), minlength=self._n_links)
         return loads.astype(np.float64)

@@ -1,25 +1,33 @@
 """Link prices by descent on the smoothed dual.
 
-The dual of a stage, with the cheapest path of every commodity softened to a weighted mean over near-cheapest ones and the
-yes or no of admission softened to a share, is smooth and convex. Its gradient is the room left on each link, so that a
-quasi-Newton method (L-BFGS, Liu and Nocedal 1989) drives loads to what fits while it finds the prices. A logarithmic
-barrier keeps a little room everywhere. Smaller temperatures come closer to the true dual and take more iterations.
+The dual of a stage, with the cheapest path of every commodity softened to a weighted mean over near-cheapest ones and
+the yes or no of admission softened to a share, is smooth and convex. Its gradient is the room left on each link, so
+that a quasi-Newton method (L-BFGS, Liu and Nocedal 1989) drives loads to what fits while it finds the prices. A
+logarithmic barrier keeps a little room everywhere. Smaller temperatures come closer to the true dual and take longer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
-from scipy.optimize import minimize
+from numpy.typing import NDArray
+from scipy.optimize import OptimizeResult, minimize
 
 from vbte.allocate.priced.market import Market
 from vbte.allocate.priced.routing import Routing, Spread
+from vbte.paths.elimination import Float32Array
 from vbte.topology import FloatArray
+
+_Real = TypeVar("_Real", np.float32, np.float64)
 
 #: Steps that L-BFGS remembers.
 _MEMORY = 30
+
+#: Prices stay above this, where a logarithm is still a number.
+_LEAST_PRICE = 1e-200
 
 #: Exponents beyond this are as good as infinite.
 _STEEP = 60.0
@@ -29,8 +37,8 @@ _STEEP = 60.0
 class Descent:
     """One descent: temperature and barrier in units of worth, and when it ends.
 
-    ``padding`` is added to every link's price, so that walks to and fro are not worth their while; commodities are
-    worth as much more as their shortest path pays of it.
+    Every link costs at least ``padding``, so that walks to and fro are not worth their while; commodities are worth as
+    much more as their shortest path pays of it.
     """
 
     temperature: float
@@ -46,39 +54,49 @@ class Descent:
 
 @dataclass(frozen=True, eq=False)
 class Traffic:
-    """What commodities do under given prices: ``flow`` (K,) admitted, ``load`` (R, n_links), where it goes."""
+    """What commodities do under given prices: what each group's admit, (G,) each, and where it goes.
+
+    ``value`` is that of the smoothed dual, ``load`` has shape (R, n_links).
+    """
 
     value: float
-    flow: FloatArray
+    flows: tuple[Float32Array, ...]
     load: FloatArray
     spreads: tuple[Spread, ...]
+
+    def misfit(self, market: Market, prices: FloatArray) -> float:
+        """Return what links carry beyond their room, plus what the room left on them costs, in worth of all volume."""
+        priced = market.priced
+        slack = (market.room - self.load)[priced]
+        return float(np.maximum(-slack, 0.0).sum() + np.maximum(slack, 0.0) @ prices[priced])
 
 
 def traffic(market: Market, routings: Sequence[Routing], prices: FloatArray, step: Descent) -> Traffic:
     """Return the smoothed dual's value and the traffic that follows prices (R, n_links)."""
-    value = float(np.where(market.priced, market.room * prices, 0.0)[market.priced].sum())
-    flow = np.zeros(len(market.volume))
+    priced = market.priced
+    value = float(market.room[priced] @ prices[priced])
     load = np.zeros_like(market.room)
-    spreads = []
-    for routing in routings:
+    flows, spreads = [], []
+    steepness = np.float32(1.0 / step.temperature)
+    padding = np.float32(market.padding(step.padding).mean())
+    for routing, stakes in zip(routings, market.stakes, strict=True):
         group = routing.group
-        mine = group.commodities
         spread = routing.spread(market.weight(group, prices, step.padding), step.temperature)
-        above = step.padding * group.hops - spread.distance
-        least, rest = market.least[mine], market.volume[mine] - market.least[mine]
-        gain, share = _softplus((market.worth[mine] + above) / step.temperature)
-        value += step.temperature * float(rest @ gain)
-        flow[mine] = rest * share
-        if least.any():
-            gain, share = _softplus((market.forced_worth + above) / step.temperature)
-            value += step.temperature * float(least @ gain)
-            flow[mine] += least * share
-        of_links = spread.link_loads(flow[mine])
+        above = padding * stakes.hops - spread.distance
+        gain, share = _softplus((stakes.worth + above) * steepness)
+        value += step.temperature * float(stakes.rest @ gain)
+        flow = stakes.rest * share
+        if stakes.least is not None:
+            gain, share = _softplus((np.float32(market.forced_worth) + above) * steepness)
+            value += step.temperature * float(stakes.least @ gain)
+            flow += stakes.least * share
+        of_links = spread.link_loads(flow)
         load[0] += of_links
         if group.row:
             load[group.row] = of_links
+        flows.append(flow)
         spreads.append(spread)
-    return Traffic(value, flow, load, tuple(spreads))
+    return Traffic(value, tuple(flows), load, tuple(spreads))
 
 
 def descend(
@@ -86,44 +104,57 @@ def descend(
     routings: Sequence[Routing],
     prices: FloatArray,
     step: Descent,
-    stop: Callable[[], bool],
+    stop: Callable[[float], bool],
 ) -> FloatArray:
-    """Return better prices (R, n_links), starting from ``prices``; ``stop`` is asked after every iteration."""
+    """Return better prices (R, n_links), starting from ``prices``.
+
+    After every iteration ``stop`` is told the misfit of what was looked at last.
+    """
     priced = market.priced
     room = market.room[priced]
-    if not len(room):
+    if not len(room) or not step.iterations:
         return prices
     stretch = np.sqrt(room.mean() / room)
     barrier = step.barrier / len(room)
     temperature = step.temperature
+    seen: list[float] = []
 
     def of(point: FloatArray) -> FloatArray:
         found = np.zeros_like(prices)
-        found[priced] = temperature * _softplus(point * stretch)[0]
+        found[priced] = np.maximum(temperature * _softplus(point * stretch)[0], _LEAST_PRICE)
         return found
 
     def objective(point: FloatArray) -> tuple[float, FloatArray]:
         at = of(point)
         found = traffic(market, routings, at, step)
+        seen[:] = [found.misfit(market, at)]
         slack = room - found.load[priced] - barrier / at[priced]
         slope = temperature * stretch * _softplus(point * stretch)[1]
         return found.value - barrier * float(np.log(at[priced]).sum()), slack * slope
 
-    def after_iteration(_: FloatArray) -> None:
-        if stop():
+    def after_iteration(intermediate_result: OptimizeResult) -> None:  # noqa: ARG001 - scipy goes by the name
+        if stop(seen[0]):
             raise StopIteration
 
     options = {"maxiter": step.iterations, "maxfun": 2 * step.iterations, "maxcor": _MEMORY, "ftol": 0.0, "gtol": 0.0}
     start = _inverse_softplus(np.maximum(prices[priced], 1e-6 * temperature) / temperature) / stretch
-    best = minimize(objective, start, jac=True, method="L-BFGS-B", callback=after_iteration, options=options)
+    best: OptimizeResult = minimize(
+        objective,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        callback=after_iteration,
+        options=options,  # type: ignore
+    )
     return of(best.x)
 
 
-def _softplus(x: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return log(1 + exp(x)) and its derivative."""
-    value = np.exp(-np.abs(x))
-    derivative = np.where(x >= 0, 1.0, value) / (1.0 + value)
-    return np.maximum(x, 0.0) + np.log1p(value), derivative
+def _softplus(x: NDArray[_Real]) -> tuple[NDArray[_Real], NDArray[_Real]]:
+    """Return log(1 + exp(x)) and its derivative, in the precision of ``x``."""
+    small: NDArray[_Real] = np.exp(-np.abs(x))
+    whole = 1.0 + small
+    derivative: NDArray[_Real] = np.where(x >= 0, x.dtype.type(1.0), small) / whole
+    return np.maximum(x, 0.0) + np.log1p(small), derivative
 
 
 def _inverse_softplus(value: FloatArray) -> FloatArray:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbte.plan import PathSet
-from vbte.topology import BoolArray, FloatArray
+from vbte.topology import FloatArray
 
 #: Rounds in which leftovers ask for what is left of the room.
 FILL_ROUNDS = 8
@@ -30,6 +30,14 @@ class Crossings:
     path: NDArray[np.int32]
     slot: NDArray[np.int32]
     start: NDArray[np.int64]
+
+    def select(self, chosen: NDArray[np.intp]) -> Crossings:
+        """Return the crossings of some of the paths, renumbered."""
+        hops = np.diff(self.start)[chosen]
+        start = np.concatenate([[0], np.cumsum(hops)]).astype(np.int64)
+        at = np.repeat(self.start[:-1][chosen] - start[:-1], hops) + np.arange(start[-1])
+        path = np.repeat(np.arange(len(chosen), dtype=np.int32), hops)
+        return Crossings(len(chosen), self.n_slots, path, self.slot[at], start)
 
     def load(self, flow: FloatArray) -> FloatArray:
         """Return what path flows (P,) put on each slot, shape (n_slots,)."""
@@ -66,32 +74,21 @@ def fit(cross: Crossings, flow: FloatArray, room: FloatArray) -> FloatArray:
     return flow * cross.least(share)
 
 
-def fill(cross: Crossings, flow: FloatArray, wanted: FloatArray, room: FloatArray) -> FloatArray:
-    """Return path flows grown towards ``wanted`` (P,) as far as ``room`` (n_slots,) lets them."""
-    for _ in range(FILL_ROUNDS):
-        more = np.maximum(wanted - flow, 0.0)
-        if float(more.sum()) <= 1e-12 * float(wanted.sum()):
-            break
-        left = np.maximum(room - cross.load(flow), 0.0)
-        granted = fit(cross, more, left)
-        if float(granted.sum()) <= 1e-9 * float(wanted.sum()):
-            break
-        flow = flow + granted
-    return flow
+def fill(cross: Crossings, flow: FloatArray, wanted: FloatArray, room: FloatArray, enough: float) -> FloatArray:
+    """Return path flows grown towards ``wanted`` (P,) as far as ``room`` (n_slots,) lets them.
 
-
-def by_priority(
-    cross: Crossings, flow: FloatArray, wanted: FloatArray, room: FloatArray, ranks: list[BoolArray]
-) -> FloatArray:
-    """Return path flows that fit, those of each rank (masks (P,), most important first) before the next.
-
-    ``flow`` is what each path would carry, ``wanted`` what it may carry at most.
+    Rounds end when one grants no more than ``enough``.
     """
-    result = np.zeros_like(flow)
-    left = room.copy()
-    for mine in ranks:
-        got = fit(cross, np.where(mine, flow, 0.0), left)
-        got = fill(cross, got, np.where(mine, wanted, 0.0), left)
-        result += got
-        left = np.maximum(left - cross.load(got), 0.0)
-    return result
+    left = np.maximum(room - cross.load(flow), 0.0)
+    short = np.flatnonzero(wanted - flow > 1e-12 * wanted)
+    some = cross.select(short)
+    more = (wanted - flow)[short]
+    for _ in range(FILL_ROUNDS):
+        granted = fit(some, more, left)
+        more = more - granted
+        left = np.maximum(left - some.load(granted), 0.0)
+        if float(granted.sum()) <= enough:
+            break
+    flow = flow.copy()
+    flow[short] = wanted[short] - more
+    return flow

@@ -1,20 +1,22 @@
 """The question that prices answer: who is admitted, over which links, when room costs what it is worth.
 
 Every stage comes down to it. A commodity is worth something per unit admitted and pays the prices along its path; link
-prices are right when they fill the links that have one and overload none. Volumes are divided by the total volume, prices
-by what the least important commodity is worth, so that the same temperatures and tolerances serve every network.
+prices are right when they fill the links that have one and overload none. Volumes are divided by the total volume,
+prices by what the least important commodity is worth, so that the same temperatures serve every network.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vbte.bounds import StageProblem
 from vbte.oracle import PathOracle
-from vbte.paths.elimination import Elimination, eliminate
+from vbte.paths.elimination import Elimination, Float32Array, eliminate
 from vbte.paths.graph import LinkGraph
 from vbte.topology import BoolArray, FloatArray, IntArray
 
@@ -31,8 +33,9 @@ FORCED_WORTH = 8.0
 class Group:
     """Classes that may use the same links, and so share distances.
 
-    ``commodities`` are positions in the instance (G of them), ``source`` and ``destination`` (G,) vertices of ``graph``,
-    ``hops`` (G,) least numbers of links. ``row`` is the row of room that also limits this group, 0 if there is none.
+    ``commodities`` are positions in the instance (G of them), ``source`` and ``destination`` (G,) vertices of
+    ``graph``, ``hops`` (G,) least numbers of links. ``row`` is the row of room that also limits this group, 0 if there
+    is none.
     """
 
     graph: LinkGraph
@@ -50,6 +53,19 @@ class Group:
 
 
 @dataclass(frozen=True, eq=False)
+class Stakes:
+    """What a group's commodities (G of them) offer: single precision does for what is summed over all of them.
+
+    ``rest`` is the volume beyond ``least``, which is None where nothing has to be carried.
+    """
+
+    rest: Float32Array
+    least: Float32Array | None
+    worth: Float32Array
+    hops: Float32Array
+
+
+@dataclass(frozen=True, eq=False)
 class Market:
     """Groups of commodities and the room they compete for.
 
@@ -57,6 +73,7 @@ class Market:
     nothing limits. ``base`` (n_links,) is what a link costs whatever the traffic. ``volume``, ``worth`` and ``least``
     are indexed by the instance's commodities (K,): commodity k offers ``volume[k]``, pays up to ``worth[k]`` for a unit
     of it, and up to ``forced_worth`` for the first ``least[k]``.
+    ``multiplier`` says for each priority what a weighted unit of admitted volume is worth.
     """
 
     groups: tuple[Group, ...]
@@ -66,6 +83,20 @@ class Market:
     worth: FloatArray
     least: FloatArray
     forced_worth: float
+    multiplier: Mapping[int | None, float] = field(default_factory=dict)
+
+    @cached_property
+    def stakes(self) -> tuple[Stakes, ...]:
+        """Volume, worth and least volume of each group's own commodities."""
+        return tuple(
+            Stakes(
+                rest=(self.volume - self.least)[g.commodities].astype(np.float32),
+                least=self.least[g.commodities].astype(np.float32) if self.least[g.commodities].any() else None,
+                worth=self.worth[g.commodities].astype(np.float32),
+                hops=g.hops.astype(np.float32),
+            )
+            for g in self.groups
+        )
 
     @property
     def n_links(self) -> int:
@@ -83,14 +114,20 @@ class Market:
         total = sum(float(self.volume[g.commodities] @ g.hops) for g in self.groups)
         return max(1.0, total / max(float(self.volume.sum()), 1e-300))
 
-    def weight(self, group: Group, prices: FloatArray, padding: float = 0.0) -> FloatArray:
-        """Return what a unit of a group's flow pays on each link under ``prices`` (R, n_links)."""
-        weight = prices[0] + self.base + padding
-        return weight + prices[group.row] if group.row else weight
+    def padding(self, least_price: float) -> FloatArray:
+        """Return what lifts each link to a least price even where nothing else has one, shape (n_links,)."""
+        return np.maximum(least_price - self.base, 0.0)
+
+    def weight(self, group: Group, prices: FloatArray, least_price: float = 0.0) -> FloatArray:
+        """Return what a unit of a group's flow pays on each link under ``prices`` (R, n_links), padding included."""
+        weight: FloatArray = prices[0] + self.base + self.padding(least_price)
+        if group.row:
+            weight += prices[group.row]
+        return weight
 
 
 def build_groups(problem: StageProblem, oracle: PathOracle) -> tuple[Group, ...]:
-    """Return the groups of a stage's commodities: classes with a limit of their own alone, the others by their graph."""
+    """Return the groups of a stage's commodities: classes with a limit alone, the others by their graph."""
     instance = problem.instance
     keys: dict[tuple[bytes, bytes, int], list[int]] = {}
     n_limited = 0

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbte.allocate.priced.dag import DagSpread
+from vbte.paths.elimination import Float32Array
 from vbte.plan import PathSet
 from vbte.topology import BoolArray, FloatArray, IntArray
 
@@ -32,7 +33,7 @@ class Pieces:
     def __init__(self, cell: IndexArray, amount: FloatArray, dtype: type[np.signedinteger]) -> None:
         self.commodity = np.arange(len(cell))
         self.cell = cell.copy()
-        self.amount = amount.astype(np.float64)
+        self.amount = amount
         self.hops = np.zeros(len(cell), dtype=np.intp)
         self.steps = np.zeros((len(cell), _STEPS), dtype=dtype)
 
@@ -72,7 +73,7 @@ class Pieces:
         )
 
 
-def cut_into_paths(spread: DagSpread, flow: FloatArray, room: FloatArray, seed: int) -> tuple[PathSet, FloatArray]:
+def cut_into_paths(spread: DagSpread, flow: Float32Array, room: FloatArray, seed: int) -> tuple[PathSet, FloatArray]:
     """Return paths that carry ``flow`` (G,) of a group's commodities with the link loads of ``spread``.
 
     ``room`` (n_links,) says which pieces are large. The same seed gives the same paths.
@@ -80,7 +81,7 @@ def cut_into_paths(spread: DagSpread, flow: FloatArray, room: FloatArray, seed: 
     dag = spread.dag
     sent = np.flatnonzero(flow > 0)
     dtype = np.int16 if len(room) < 2**15 else np.int32
-    pieces = Pieces(dag.source_cell[sent], flow[sent], dtype)
+    pieces = Pieces(dag.source_cell[sent], flow[sent].astype(np.float64), dtype)
     cutter = _Cutter(spread, room, np.random.default_rng(seed))
     # Pieces that have not arrived.
     active = np.arange(len(sent))

@@ -8,18 +8,19 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vbte.allocate.priced.market import Group
-from vbte.paths.elimination import SmoothDistances
+from vbte.paths.elimination import Float32Array, SmoothDistances
 from vbte.topology import FloatArray
 
 
 class Spread(Protocol):
     """Traffic under one set of link prices: ``distance`` (G,) is each commodity's smoothed price of a path."""
 
-    distance: FloatArray
+    distance: Float32Array
 
-    def link_loads(self, flow: FloatArray) -> FloatArray:
+    def link_loads(self, flow: Float32Array) -> FloatArray:
         """Return the load of each link (n_links,) when commodities send ``flow`` (G,)."""
         ...
 
@@ -50,13 +51,13 @@ class AllPaths:
 class AllPathsSpread:
     """Smoothed distances of all pairs, looked up for a group's commodities."""
 
-    def __init__(self, distances: SmoothDistances, cell: np.ndarray, n_links: int) -> None:
+    def __init__(self, distances: SmoothDistances, cell: NDArray[np.intp], n_links: int) -> None:
         self.distances = distances
-        self.distance = distances.matrix.reshape(-1)[cell].astype(np.float64)
+        self.distance: Float32Array = distances.matrix.reshape(-1)[cell]
         self._cell = cell
         self._n_links = n_links
 
-    def link_loads(self, flow: FloatArray) -> FloatArray:
+    def link_loads(self, flow: Float32Array) -> FloatArray:
         """Return the load of each link, shape (n_links,)."""
         size = self.distances.matrix.shape
         traffic = np.bincount(self._cell, weights=flow, minlength=size[0] * size[1]).reshape(size)
@@ -65,7 +66,7 @@ class AllPathsSpread:
         loads[: len(found)] = found
         return loads
 
-    def from_to(self) -> FloatArray:
+    def from_to(self) -> Float32Array:
         """Return distances between vertices in the graph's own numbering, shape (n_vertices, n_vertices)."""
         place = self.distances.order.vertex
         return self.distances.matrix[np.ix_(place, place)]

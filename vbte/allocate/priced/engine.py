@@ -1,0 +1,394 @@
+"""The price-directed engine: certified plans at sizes that no program can be written out for.
+
+1. Descend on the smoothed dual, warm or at a high temperature, until the links that matter stand out.
+2. Solve the stages exactly on the network where all other links are contracted: prices and bounds.
+3. Descend again from there at a lower temperature; keep the near-shortest links towards each destination, bring the
+   flows on them to the room there is, cut them into paths, fit and fill.
+4. Prove what came out. Go on at 2. with less slack and lower temperature until the gap is what was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from vbte.allocate.exact import Tools
+from vbte.allocate.fallback import shortest_path_flows
+from vbte.allocate.priced.contraction import dearest
+from vbte.allocate.priced.descent import Descent, descend
+from vbte.allocate.priced.market import Group, Market, build_groups
+from vbte.allocate.priced.outlook import FLOW_KINDS, Outlook, figure_weights, look_out, market
+from vbte.allocate.priced.primal import Routes, fitted, route
+from vbte.allocate.priced.routing import AllPaths
+from vbte.allocate.priced.warm import carried_over
+from vbte.allocate.settle import settle
+from vbte.bounds import StageEntry, StageProblem, lagrangian_bound, stage_problem, stage_value
+from vbte.errors import SolverError
+from vbte.oracle import PathOracle, merged_paths, select_paths
+from vbte.plan import Certificate, Limit, PathSet, Plan, Prices, Reason, Termination
+from vbte.policy import Admission, CandidateKind, CapacityRule, Split, StageKind
+from vbte.solve import Deadline
+from vbte.tolerance import CAPACITY_SLACK_SHARE, OPTIMALITY_GAP_SHARE
+from vbte.topology import BoolArray, FloatArray
+
+#: Stages that the engine can do.
+SUPPORTED_KINDS = (StageKind.ADMITTED, StageKind.MAX_UTILIZATION, StageKind.CONCURRENT, *FLOW_KINDS)
+
+
+@dataclass(frozen=True)
+class Level:
+    """How closely to look: temperatures are for shortest paths of one link, and divided by their mean length."""
+
+    temperature: float
+    barrier: float
+    iterations: int
+    dag_iterations: int
+
+
+#: The first descent, which only has to show which links matter.
+SCOUT = Level(0.11, 3e-3, 25, 0)
+
+#: What follows, until the gap is small enough.
+LEVELS = (
+    Level(0.044, 1e-3, 40, 30),
+    Level(0.022, 7e-4, 60, 40),
+    Level(0.011, 4e-4, 100, 60),
+    Level(0.005, 2e-4, 150, 80),
+    Level(0.002, 1e-4, 150, 100),
+    Level(0.001, 5e-5, 150, 100),
+)
+
+#: Descents end when loads miss the room by this share of the gap asked for: over all paths, and over the near-shortest
+#: links that the plan is made from.
+ALL_PATHS_MISFIT, DAG_MISFIT = 0.5, 0.1
+
+#: Leftovers up to this share of the gap asked for are left at that.
+LEFT_OVER = 0.05
+
+#: Links kept in the contracted network: this many at first, twice as many when too many of them get a price.
+ACTIVE_LINKS = 200
+
+#: Link flows of a contracted program beyond which it is left alone.
+CONTRACTED_COLUMNS = 300_000
+
+#: Mean shortest path, as a share of what the least important volume is worth, in stages that sum along paths.
+FIGURE_SHARE = 0.1
+
+
+def unsupported(problem: StageProblem) -> str | None:
+    """Return what in a model or its classes the engine can't do, None when it can do all of it."""
+    instance = problem.instance
+    model = instance.model
+    if instance.n_matrices > 1:
+        return "one plan for several demand matrices"
+    if model.candidate_paths.kind is not CandidateKind.ALL:
+        return f"candidate_paths: {model.candidate_paths.kind}"
+    for stage in model.stages:
+        if stage.kind not in SUPPORTED_KINDS:
+            return f"a {stage.kind} stage"
+    for c in np.unique(instance.class_index[problem.scope]).tolist():
+        rules = instance.rules[c]
+        if rules.depends_on_path:
+            return f"class {rules.policy.name!r}: bounds on whole paths, or things that each path must pass"
+        if rules.policy.split is Split.EQUAL_BUNDLES:
+            return f"class {rules.policy.name!r}: split: equal_bundles"
+    return None
+
+
+def n_link_flows(problem: StageProblem, oracle: PathOracle) -> int:
+    """Return how many link flows the exact engine's program would have: the measure of what is too large for it."""
+    instance = problem.instance
+    return sum(
+        len(np.unique(instance.destination[problem.scope & (instance.class_index == c)])) * len(oracle.graphs[c].links)
+        for c in np.unique(instance.class_index[problem.scope]).tolist()
+    )
+
+
+def plan_by_prices(
+    tools: Tools,
+    plan: Plan,
+    entries: Sequence[StageEntry],
+    shortest: PathSet,
+    *,
+    gap: float,
+    previous: Plan | None = None,
+) -> Plan:
+    """Return the plan with flows and proven certificates added for the stages of classes that are planned together.
+
+    Stops when every stage's gap is ``gap`` or less, at the deadline, or when looking closer no longer helps. Starts
+    from the paths and prices of a ``previous`` plan, if there is one. Raises SolverError when no plan was found that carries
+    what has to be carried.
+    """
+    search = _Search(tools, plan, entries, shortest, gap)
+    search.previous = previous
+    search.run()
+    if search.best is None:
+        raise SolverError("no plan was found that carries all demands within the limits")
+    return search.best
+
+
+class _Search:
+    """One run of the engine over the stages of classes planned together."""
+
+    def __init__(self, tools: Tools, plan: Plan, entries: Sequence[StageEntry], shortest: PathSet, gap: float) -> None:
+        self.tools, self.before, self.entries, self.shortest, self.goal = tools, plan, list(entries), shortest, gap
+        self.loads = plan.class_link_load_gbps
+        self.first = stage_problem(plan.instance, entries[0], plan.certificates, self.loads)
+        self.groups: tuple[Group, ...] = build_groups(self.first, tools.oracle)
+        self.all_paths = [AllPaths(group) for group in self.groups]
+        # Where paths cost little of what volume is worth, a small error in the whole is a large one in them.
+        costs = any(stage.kind in FLOW_KINDS for stage, _, _ in entries)
+        self.precision = gap * (FIGURE_SHARE if costs and plan.instance.model.admission is Admission.PARTIAL else 1.0)
+        self.n_active = ACTIVE_LINKS
+        self.best: Plan | None = None
+        self.best_gap = np.inf
+        self.previous: Plan | None = None
+        # Prices that proved most for a stage so far, by its label.
+        self.proofs: dict[str, Prices] = {}
+
+    def run(self) -> None:
+        """Search until the goal is reached, the deadline has come or the levels are used up."""
+        deadline = self.tools.deadline
+        if deadline.remaining_s <= 0:
+            self.best = self._shortest_paths()
+            return
+        if self.previous is not None and self._replanned(self.previous):
+            return
+        utilization = self._plain_utilization()
+        outlook = self._look_out(utilization)
+        found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
+        prices = self._start(found, outlook, utilization)
+        prices = self._descend(found, prices, SCOUT)
+        for position, level in enumerate(LEVELS):
+            prices = self._look(prices, level)
+            self.tools.progress(f"look {position + 1}: gap {self.best_gap:.2e}")
+            if self.best_gap <= self.goal or self._must_stop():
+                break
+
+    def _look(self, prices: FloatArray, level: Level) -> FloatArray:
+        """Look closer once, keep the plan if it is the best, and return the prices found."""
+        outlook = self._look_out(prices.sum(axis=0))
+        found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
+        step = self._step(found, level)
+        prices = self._descend(found, self._restart(found, outlook, prices, step), level)
+        dag_step = replace(step, iterations=level.dag_iterations)
+        stop = partial(self._fits, 1.5 * step.barrier + DAG_MISFIT * self.precision)
+        routes = route(found, self.all_paths, prices, dag_step, stop)
+        smooth = [(found, prices), (found, routes.prices)]
+        routes = fitted(self.before.instance, self.tools.oracle, found, routes, LEFT_OVER * self.precision)
+        self._keep(self._candidate(routes), outlook, smooth)
+        return prices
+
+    def _replanned(self, previous: Plan) -> bool:
+        """Keep the plan that follows from an earlier one, and tell whether it is good enough."""
+        earlier = carried_over(previous, self.before.instance)
+        if not earlier.price.any():
+            return False
+        outlook = self._look_out(earlier.price)
+        found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
+        exact = self._exact(found, outlook)
+        prices = np.zeros_like(found.room) if exact is None else exact
+        mine = np.flatnonzero(self.first.scope[earlier.paths.commodity])
+        scale = float(self.first.most_gbps.sum())
+        routes = Routes(select_paths(earlier.paths, mine), earlier.flow_gbps[mine] / scale, prices)
+        routes = fitted(self.before.instance, self.tools.oracle, found, routes, LEFT_OVER * self.precision)
+        self._keep(self._candidate(routes), outlook, [(found, prices)])
+        self.tools.progress(f"paths of the previous plan: gap {self.best_gap:.2e}")
+        return self.best_gap <= self.goal or self._must_stop()
+
+    def _must_stop(self) -> bool:
+        return self.tools.deadline.remaining_s <= 0
+
+    def _fits(self, allowed: float, misfit: float) -> bool:
+        return self._must_stop() or misfit <= allowed
+
+    def _slack(self) -> float:
+        return 0.5 * self.goal
+
+    def _step(self, found: Market, level: Level) -> Descent:
+        return Descent.at(level.temperature / found.mean_hops, level.barrier, level.iterations)
+
+    def _descend(self, found: Market, prices: FloatArray, level: Level) -> FloatArray:
+        step = self._step(found, level)
+        stop = partial(self._fits, 2.0 * step.barrier + ALL_PATHS_MISFIT * self.precision)
+        return descend(found, self.all_paths, prices, step, stop)
+
+    def _plain_utilization(self) -> FloatArray:
+        """Return how full links would be if all demands took paths of few links, shape (n_links,)."""
+        load = np.zeros(len(self.first.instance.topology.links))
+        for routing in self.all_paths:
+            spread = routing.spread(np.ones(len(load)), 0.05)
+            load += spread.link_loads(self.first.most_gbps[routing.group.commodities].astype(np.float32))
+        capacity = self.first.instance.topology.capacity_gbps
+        load += self.first.background_gbps[0]
+        return np.divide(load, capacity, out=np.zeros_like(load), where=capacity > 0)
+
+    def _look_out(self, ranking: FloatArray) -> Outlook:
+        """Return the outlook with enough active links that few of them get a price, as far as programs stay small."""
+        while True:
+            active = dearest(ranking, self.n_active)
+            outlook = look_out(self.tools, self.entries, self.before.certificates, self.loads, active)
+            priced, n_active = int(outlook.priced.sum()), int(active.sum())
+            self.tools.progress(f"{n_active} links looked at, {priced} of them priced")
+            if outlook.trusted or n_active < self.n_active or self.n_active >= len(ranking) or not outlook.solved:
+                return outlook
+            self.n_active *= 2
+
+    def _start(self, found: Market, outlook: Outlook, utilization: FloatArray) -> FloatArray:
+        """Return prices to start with: high where shortest paths would overload a link, low elsewhere."""
+        prices = np.full((len(found.room), found.n_links), 0.03 / found.mean_hops)
+        limit = outlook.problems[-1].utilization_cap
+        if np.isfinite(limit):
+            prices[:, utilization > limit] = 1.0 / found.mean_hops
+        exact = self._exact(found, outlook)
+        return prices if exact is None else np.maximum(prices, exact)
+
+    def _restart(self, found: Market, outlook: Outlook, prices: FloatArray, step: Descent) -> FloatArray:
+        """Return the exact prices, and elsewhere those of the descent as far as the temperature explains."""
+        exact = self._exact(found, outlook) if outlook.trusted else None
+        if exact is None:
+            return prices
+        return np.where(exact > 0, exact, np.minimum(prices, step.temperature))
+
+    def _exact(self, found: Market, outlook: Outlook) -> FloatArray | None:
+        """Return the contracted network's prices in the market's units, shape (R, n_links); None where of no use."""
+        if any(problem.kind in FLOW_KINDS for problem in outlook.problems) and not found.multiplier:
+            # Shortest paths set the unit here, and nothing says how dear full links are against them.
+            return None
+        chosen = _last_priced(outlook)
+        if chosen is None or chosen.prices is None:
+            return None
+        exact = np.zeros_like(found.room)
+        exact[0] = chosen.prices.capacity[0]
+        for group in found.groups:
+            if group.row:
+                class_index = int(self.first.instance.class_index[group.commodities[0]])
+                exact[group.row] = chosen.prices.class_limit[class_index][0]
+        if chosen.kind is StageKind.ADMITTED:
+            priority = chosen.priority
+            return exact * found.multiplier[priority] if priority in found.multiplier else None
+        dearest_path = max(
+            float(np.max(AllPaths(group).spread(found.weight(group, exact, 1e-9 * exact.max()), 1e-4 * exact.max())
+                         .distance, initial=0.0)) for group in found.groups
+        )  # fmt: skip
+        return exact / dearest_path if dearest_path > 0 else None
+
+    def _shortest_paths(self) -> Plan:
+        """Return the plan of a run that has no time at all."""
+        limit = Limit.INTERRUPT if self.tools.deadline.interrupted else Limit.TIME
+        termination = Termination(Reason.ERROR, limit)
+        flow = shortest_path_flows(self.first, self.shortest, termination)
+        certificates = [
+            Certificate(p.label, p.kind, p.figure, p.priority, np.nan, None, np.nan, np.nan, None, termination)
+            for p in (stage_problem(self.before.instance, e, (), self.loads) for e in self.entries)
+        ]
+        plan = self._with_flows(self.shortest, flow)
+        return replace(plan, certificates=(*self.before.certificates, *certificates))
+
+    def _candidate(self, routes: Routes) -> Plan | None:
+        """Return the plan that carries the routes, not proven yet; None if it does not keep the limits."""
+        plan = self._with_flows(routes.paths, routes.flow * float(self.first.most_gbps.sum()))
+        return plan if _keeps_limits(plan) else None
+
+    def _with_flows(self, paths: PathSet, flow: FloatArray) -> Plan:
+        instance = self.before.instance
+        carried = np.bincount(paths.commodity, weights=flow, minlength=instance.n_commodities).astype(np.float64)
+        most = self.first.most_gbps
+        whole = carried > most * (1.0 - 1e-9)
+        if instance.model.admission is Admission.ALL:
+            whole[:] = True
+        paths, flow = settle(self.tools.oracle, paths, flow, np.where(whole, most, carried))
+        order = np.argsort(np.concatenate([self.before.paths.commodity, paths.commodity]), kind="stable")
+        flows = np.concatenate([self.before.flow_gbps, flow])[order]
+        return replace(self.before, paths=merged_paths([self.before.paths, paths]), flow_gbps=flows)
+
+    def _keep(self, plan: Plan | None, outlook: Outlook, smooth: list[tuple[Market, FloatArray]]) -> None:
+        """Keep the better of a plan and the best so far, both proven with the prices now at hand."""
+        for one in (plan, self.best):
+            if one is None:
+                continue
+            proven = self._proven(one, outlook, smooth)
+            gap = np.inf if proven.max_gap is None else proven.max_gap
+            if self.best is None or gap < self.best_gap or one is self.best:
+                self.best, self.best_gap = proven, gap
+
+    def _proven(self, plan: Plan, outlook: Outlook, smooth: list[tuple[Market, FloatArray]]) -> Plan:
+        """Return the plan with certificates, each with the prices that prove most."""
+        certificates = list(self.before.certificates)
+        for entry, known in zip(self.entries, outlook.certificates, strict=True):
+            problem = stage_problem(plan.instance, entry, tuple(certificates), self.loads)
+            value = stage_value(problem, plan)
+            sign = 1.0 if problem.kind in (StageKind.ADMITTED, StageKind.CONCURRENT) else -1.0
+            at_hand = [known.prices, self.proofs.get(problem.label)]
+            at_hand += [_market_prices(problem, found, prices, outlook) for found, prices in smooth]
+            best: tuple[Prices | None, float | None] = (None, None)
+            for prices in at_hand:
+                bound = None if prices is None else lagrangian_bound(problem, prices, self.tools.oracle)
+                if bound is not None and (best[1] is None or sign * bound < sign * best[1]):
+                    best = (prices, bound)
+            if best[0] is not None:
+                self.proofs[problem.label] = best[0]
+            proven = replace(known, value=value, reached=value, held_at=value, prices=best[0], bound=best[1])
+            optimal = proven.gap is not None and proven.gap <= OPTIMALITY_GAP_SHARE
+            limit = Limit.NONE if optimal else _limit(self.tools.deadline)
+            certificates.append(
+                replace(proven, termination=Termination(Reason.OPTIMAL if optimal else Reason.FEASIBLE, limit))
+            )
+        return replace(plan, certificates=tuple(certificates))
+
+
+def _limit(deadline: Deadline) -> Limit:
+    if deadline.interrupted:
+        return Limit.INTERRUPT
+    return Limit.TIME if deadline.remaining_s <= 0 else Limit.NONE
+
+
+def _last_priced(outlook: Outlook) -> Certificate | None:
+    """Return the last stage that admits, if it has prices, else the last that has any."""
+    priced = [one for one in outlook.certificates if one.prices is not None and one.prices.capacity.any()]
+    admitting = [one for one in priced if one.kind is StageKind.ADMITTED]
+    candidates = admitting or priced
+    return candidates[-1] if candidates else None
+
+
+def _market_prices(problem: StageProblem, found: Market, prices: FloatArray, outlook: Outlook) -> Prices:
+    """Return a market's prices (R, n_links) in the units of a stage's objective."""
+    factor, figures = 1.0, {}
+    weights = dict(_figure_weights(outlook, found))
+    if problem.kind in FLOW_KINDS:
+        factor = 1.0 / weights[problem.label]
+    elif problem.kind is StageKind.ADMITTED and problem.priority in found.multiplier:
+        factor = 1.0 / found.multiplier[problem.priority]
+    held: dict[int, float] = {}
+    for index, one in problem.price_rows().items():
+        if one.kind is StageKind.ADMITTED and one.priority in found.multiplier:
+            held[index] = factor * found.multiplier[one.priority]
+        elif one.kind in FLOW_KINDS:
+            figures[index] = factor * weights.get(one.stage, 0.0)
+    instance = problem.instance
+    limits = {
+        int(instance.class_index[group.commodities[0]]): factor * prices[group.row][None, :]
+        for group in found.groups
+        if group.row
+    }
+    return Prices(factor * prices[0][None, :], limits, held | figures)
+
+
+def _figure_weights(outlook: Outlook, found: Market) -> list[tuple[str, float]]:
+    share = FIGURE_SHARE if found.multiplier and any(w < found.forced_worth for w in found.multiplier.values()) else 1.0
+    labels = [problem.label for problem in outlook.problems if problem.kind in FLOW_KINDS]
+    weights = figure_weights(outlook, found.groups, share)
+    return [(label, weight) for label, (weight, _) in zip(labels, weights, strict=True)]
+
+
+def _keeps_limits(plan: Plan) -> bool:
+    """True when no link carries more than a hard limit allows."""
+    model = plan.instance.model
+    if model.capacity is not CapacityRule.HARD:
+        return True
+    most = model.utilization_limit * plan.instance.topology.capacity_gbps * (1.0 + CAPACITY_SLACK_SHARE)
+    fits: BoolArray = plan.link_load_gbps <= most
+    return bool(fits.all())

@@ -1,0 +1,95 @@
+"""What an earlier plan is good for when demands have moved or links have gone: its paths, and which links were dear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vbte.instance import Instance
+from vbte.oracle import select_paths
+from vbte.plan import PathSet, Plan
+from vbte.topology import FloatArray
+
+IndexArray = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class EarlierPlan:
+    """An earlier plan in the terms of a new instance.
+
+    ``paths`` are those that still may be used, ``flow_gbps`` (P,) the same shares of the new volumes as before;
+    ``price`` (n_links,) says how dear each link was, in no unit.
+    """
+
+    paths: PathSet
+    flow_gbps: FloatArray
+    price: FloatArray
+
+
+def carried_over(previous: Plan, instance: Instance) -> EarlierPlan:
+    """Return what is left of ``previous`` in ``instance``; nodes, links, classes and tenants are matched by name."""
+    old, topology = previous.instance, instance.topology
+    link = _positions([one.id for one in old.topology.links], topology.link_index)
+    commodity = _commodities(old, instance)
+    paths = previous.paths
+    links = link[paths.links]
+    owner = np.repeat(np.arange(len(paths)), paths.hops)
+    target = commodity[paths.commodity]
+    usable = links >= 0
+    # A class may have lost a link that the network still has.
+    of_class = instance.class_index[np.maximum(target, 0)][owner]
+    allowed = np.stack([rules.link_allowed for rules in instance.rules])
+    usable &= allowed[of_class, np.maximum(links, 0)]
+    kept = np.flatnonzero((np.bincount(owner[~usable], minlength=len(paths)) == 0) & (target >= 0))
+    left = select_paths(PathSet(paths.start, links.astype(np.int32), target.astype(np.int32)), kept, by_commodity=True)
+    order = kept[np.argsort(target[kept], kind="stable")]
+    share = previous.path_share[order]
+    total = np.bincount(left.commodity, weights=share, minlength=instance.n_commodities)
+    before = np.zeros(instance.n_commodities)
+    known = np.flatnonzero(commodity >= 0)
+    before[commodity[known]] = previous.admitted_share[known]
+    # Where a path is gone, those left take over what it carried.
+    scale = np.divide(before, total, out=np.ones_like(total), where=total > 0)
+    price = np.zeros(len(topology.links))
+    found = np.flatnonzero(link >= 0)
+    price[link[found]] = _price(previous)[found]
+    return EarlierPlan(left, share * scale[left.commodity] * instance.peak_gbps[left.commodity], price)
+
+
+def _price(plan: Plan) -> FloatArray:
+    """Return the largest price of each link in any certificate, each certificate's dearest link counting 1."""
+    price = np.zeros(len(plan.instance.topology.links))
+    for one in plan.certificates:
+        if one.prices is not None:
+            of_link = one.prices.capacity.sum(axis=0) + sum(
+                (array.sum(axis=0) for array in one.prices.class_limit.values()), np.zeros(len(price))
+            )
+            price = np.maximum(price, of_link / max(float(of_link.max(initial=0.0)), 1e-300))
+    return price
+
+
+def _positions(names: list[str], index: dict[str, int]) -> IndexArray:
+    return np.array([index.get(name, -1) for name in names], dtype=np.intp)
+
+
+def _commodities(old: Instance, new: Instance) -> IndexArray:
+    """Return the position in the new instance of each commodity of the old one, -1 where it is gone."""
+    node = _positions([node.id for node in old.topology.nodes], new.topology.node_index)
+    of_class = _positions(
+        [rules.policy.name for rules in old.rules], {rules.policy.name: i for i, rules in enumerate(new.rules)}
+    )
+    tenant = _positions(list(old.tenants), {name: i for i, name in enumerate(new.tenants)})
+    columns = (
+        of_class[old.class_index], node[old.source], node[old.destination], tenant[old.tenant_index],
+    )  # fmt: skip
+    size = (len(new.rules), len(new.topology.nodes), len(new.topology.nodes), len(new.tenants))
+    known = np.logical_and.reduce([column >= 0 for column in columns])
+    key = np.full(old.n_commodities, -1)
+    key[known] = np.ravel_multi_index(tuple(column[known] for column in columns), size)
+    # Commodities are sorted by exactly these four.
+    there = np.ravel_multi_index((new.class_index, new.source, new.destination, new.tenant_index), size)
+    at = np.searchsorted(there, key)
+    found = known & (at < len(there)) & (there[np.minimum(at, max(len(there) - 1, 0))] == key if len(there) else False)
+    return np.where(found, at, -1)
