@@ -12,10 +12,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vbte.bounds import StageProblem, priced_room
+from vbte.bounds import StageProblem, held_volumes, priced_room
 from vbte.fair_shares import FairShares, fair_shares
 from vbte.oracle import PathOracle
-from vbte.plan import Fairness, FairLevel
+from vbte.plan import Certificate, Fairness, FairLevel
+from vbte.policy import StageKind
 from vbte.tolerance import CERTIFICATE_SLACK_SHARE, FAIR_FLOOR_SHARE
 from vbte.topology import BoolArray, FloatArray
 
@@ -89,16 +90,36 @@ def _factor(
     return float(high.max(initial=1.0))
 
 
+def misplaced(problem: StageProblem, fairness: Fairness | None) -> str | None:
+    """Return what keeps a stored allocation from being proven at all: it is missing, or speaks of others."""
+    if (problem.kind is StageKind.MAX_MIN) != (fairness is not None):
+        return "fairness goes with max_min stages, and each of them has one"
+    if fairness is None:
+        return None
+    commodities = shares_of(problem).commodities
+    if len(fairness.volume_gbps) != len(commodities):
+        return f"has {len(fairness.volume_gbps)} fair volumes for {len(commodities)} commodities"
+    if any(not np.isin(level.commodities, commodities).all() for level in fairness.levels):
+        return "has a commodity of another priority at a level"
+    return None
+
+
 def fairness_faults(
-    problem: StageProblem, stored: Fairness, proven: Fairness, carried_gbps: FloatArray, tolerance: float
+    problem: StageProblem, certificate: Certificate, proven: Fairness, carried_gbps: FloatArray
 ) -> Iterator[str]:
-    """Yield what is wrong with a stored max-min fair allocation, held against what its prices prove."""
+    """Yield what is wrong with a max_min stage's allocation, held against what its prices prove."""
+    stored = certificate.fairness
+    assert stored is not None
     shares = shares_of(problem)
     carried = carried_gbps[shares.commodities]
     above = stored.volume_gbps > shares.full_gbps * (1.0 + CERTIFICATE_SLACK_SHARE)
-    below = carried < stored.volume_gbps * (1.0 - tolerance) * (1.0 - CERTIFICATE_SLACK_SHARE)
+    held = held_volumes(problem, certificate)[shares.commodities]
+    below = carried < held * (1.0 - CERTIFICATE_SLACK_SHARE)
     for who, fault in ((above, "claims more than its demand and function give"), (below, "carries less than is held")):
         yield from (f"{problem.instance.describe(int(k))}: {fault}" for k in shares.commodities[who][:1])
+    for name, volume in (("reached", stored.volume_gbps), ("held_at", held)):
+        if not _agree(getattr(certificate, name), level := shares.common_level(volume)):
+            yield f"{name} is {getattr(certificate, name):.9g}, the fair volumes have {level:.9g}"
     members = np.concatenate([level.commodities for level in stored.levels] or [np.empty(0, dtype=np.intp)])
     if len(np.unique(members)) < len(members):
         yield "has a commodity at two levels"
