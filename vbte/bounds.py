@@ -163,11 +163,15 @@ def _with_hold(problem: StageProblem, index: int, held: Certificate) -> StagePro
 
 
 def held_volumes(problem: StageProblem, held: Certificate) -> FloatArray:
-    """Return what a max_min stage's commodities keep in later stages, Gbit/s at their peak, shape (K,), else 0."""
+    """Return what a max_min stage's commodities keep in later stages, Gbit/s at their peak, shape (K,), else 0.
+
+    Whoever is in full stays so; the others may lose the stage's tolerance.
+    """
     least = np.zeros(problem.instance.n_commodities)
-    mine = problem.scope & (problem.instance.priority == held.priority)
     if held.fairness is not None:
-        least[mine] = held.fairness.volume_gbps * (1.0 - problem.instance.model.stage(StageKind.MAX_MIN).tolerance)
+        shares = fair_shares(problem.instance, problem.scope & (problem.instance.priority == held.priority))
+        volume, tolerance = held.fairness.volume_gbps, problem.instance.model.stage(StageKind.MAX_MIN).tolerance
+        least[shares.commodities] = np.where(shares.in_full(volume), volume, volume * (1.0 - tolerance))
     return least
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbte.allocate.exact import StagedProgram, StageOutcome
-from vbte.bounds import StageProblem, held_volumes, priced_room
+from vbte.bounds import StageProblem, held_volumes, link_weights, priced_room
 from vbte.fair_proof import prove_fairness, shares_of
 from vbte.fair_shares import FairShares
 from vbte.oracle import PathOracle
@@ -29,13 +29,21 @@ from vbte.tolerance import CAP_SLACK_SHARE, SATURATION_SHARE
 from vbte.topology import BoolArray, FloatArray
 
 #: Commodities of one priority up to which levels are exact unless the model says otherwise.
-EXACT_COMMODITIES = 2000
+EXACT_COMMODITIES = 5000
 
 #: Ratio of one level to the next beyond that.
 DEFAULT_RATIO = 1.1
 
 #: Bounds tried for one level before it is taken as it is.
 TRIES = 100
+
+#: Rounds and steepness of the search for a level to start from, and how far above its bound the start lies.
+GUESSING_ROUNDS = 16
+GUESSING_STEEPNESS = 16.0
+GUESS_MARGIN = 1.001
+
+#: Factor from one level to the next one tried where no bound on it is known.
+STEP = 2.0
 
 #: From floor and cap of the commodities of a priority, Gbit/s, (n,) each, to the most volume between them.
 Admit = Callable[[FloatArray, FloatArray], StageOutcome]
@@ -71,6 +79,7 @@ def solve_max_min(program: StagedProgram, problem: StageProblem) -> StageOutcome
         return program.admitted_gbps(outcome)[shares.commodities]
 
     filling = _Filling(shares, admit, cut_of, volumes, CAP_SLACK_SHARE * program.layout.unit_gbps)
+    filling.start = _first_guess(problem, shares, program.tools.oracle)
     ratio = problem.instance.model.stage(StageKind.MAX_MIN).level_ratio
     if ratio is None:
         ratio = 1.0 if len(shares.commodities) <= EXACT_COMMODITIES else DEFAULT_RATIO
@@ -96,6 +105,32 @@ def with_fairness(problem: StageProblem, known: Certificate, plan: Plan, oracle:
     return replace(known, held_at=shares.common_level(held))
 
 
+def _first_guess(problem: StageProblem, shares: FairShares, oracle: PathOracle) -> float:
+    """Return a level just above the first one's bound under prices that a few rounds of routing give.
+
+    Each round sends everything along the cheapest paths and prices links by the average load so far. A program that
+    starts near the level is solved far sooner than one that starts with all demands in full.
+    """
+    instance = problem.instance
+    capacity = np.where(instance.topology.capacity_gbps > 0, instance.topology.capacity_gbps, np.inf)
+    load, price, level = np.zeros((instance.n_matrices, len(capacity))), 1.0 / capacity, shares.top
+    for round_ in range(GUESSING_ROUNDS):
+        prices = Prices(np.broadcast_to(price, load.shape).copy())
+        cost, room = priced_room(problem, prices, oracle)
+        level = min(level, shares.highest_level(cost[shares.commodities], room))
+        weight = link_weights(problem, prices, shares.commodities)
+        paths = oracle.cheapest(weight, shares.commodities).paths
+        volume = np.zeros(instance.n_commodities)
+        volume[shares.commodities] = shares.volume_gbps(level if level > 0 else shares.top)
+        for matrix, ratio in enumerate(instance.load_ratio):
+            on_path = np.repeat((volume * ratio)[paths.commodity], paths.hops)
+            new = np.bincount(paths.links, weights=on_path, minlength=len(capacity))
+            load[matrix] += (new - load[matrix]) * 2.0 / (round_ + 2.0)
+        fullness = (load + problem.background_gbps).max(axis=0) / capacity
+        price = np.exp(GUESSING_STEEPNESS * (fullness / max(float(fullness.max()), 1e-12) - 1.0)) / capacity
+    return min(level * GUESS_MARGIN, shares.top)
+
+
 def _outcome(problem: StageProblem, shares: FairShares, filling: _Filling) -> StageOutcome:
     if filling.last is None or filling.last.primal is None:
         return StageOutcome(problem, None, None, None, filling.termination)
@@ -115,7 +150,7 @@ def _outcome(problem: StageProblem, shares: FairShares, filling: _Filling) -> St
 class _Filling:
     """Where the volumes stand: ``volume`` (n,) in Gbit/s, ``rising`` (n,) who is not stopped, ``level`` all of them have.
 
-    ``stopped`` lists who stopped at each level and why; ``last`` is the routing of ``volume``.
+    ``start`` is the level to try where no cut says how high to go. ``stopped`` lists who stopped at each level and why; ``last`` is the routing of ``volume``.
     """
 
     shares: FairShares
@@ -126,6 +161,7 @@ class _Filling:
     volume: FloatArray = field(init=False)
     rising: BoolArray = field(init=False)
     level: float = 0.0
+    start: float = np.inf
     stopped: list[tuple[BoolArray, _Cut]] = field(default_factory=list)
     cuts: list[_Cut] = field(default_factory=list)
     last: StageOutcome | None = None
@@ -150,6 +186,11 @@ class _Filling:
             if answer is None:
                 return
             short = self._short(cap, self.volumes(answer))
+            if not short.any() and stopper is None and self.level < self.shares.top:
+                # Nothing denies them more yet.
+                self._accept(answer)
+                self.start = STEP * self.level
+                continue
             if not short.any():
                 break
             cut = self.cut_of(answer.prices) if answer.prices is not None else None
@@ -158,6 +199,7 @@ class _Filling:
                 stopper = cut or stopper
                 break
             self.cuts.append(cut)
+        self.start = STEP * self.level if self.level > 0 else np.inf
         self._accept(answer)
         self._stop(self.rising, stopper)
 
@@ -200,7 +242,9 @@ class _Filling:
         """Return the highest level that no cut denies to all who rise, and the cut that denies more."""
         levels = [self._level_under(cut) for cut in self.cuts]
         lowest = int(np.argmin(levels)) if levels else -1
-        if not levels or levels[lowest] >= self.shares.top:
+        if not levels:
+            return min(self.start, self.shares.top), None
+        if levels[lowest] >= self.shares.top:
             return self.shares.top, None
         return levels[lowest], self.cuts[lowest]
 

@@ -161,6 +161,7 @@ def _unit(certificate: Certificate) -> str:
         StageKind.ADMITTED: "Gbit/s",
         StageKind.MAX_UTILIZATION: "share",
         StageKind.CONCURRENT: "scale",
+        StageKind.MAX_MIN: "fair share",
         StageKind.LATENCY: f"Gbit/s {_FIGURE_UNITS[certificate.figure]}",
         StageKind.COST: "cost",
     }
