@@ -171,6 +171,9 @@ def held_volumes(problem: StageProblem, held: Certificate) -> FloatArray:
     if held.fairness is not None:
         shares = fair_shares(problem.instance, problem.scope & (problem.instance.priority == held.priority))
         volume, tolerance = held.fairness.volume_gbps, problem.instance.model.stage(StageKind.MAX_MIN).tolerance
+        if len(volume) != len(shares.commodities):
+            # A plan file may say anything; the check finds fault with that elsewhere.
+            return least
         least[shares.commodities] = np.where(shares.in_full(volume), volume, volume * (1.0 - tolerance))
     return least
 

@@ -6,7 +6,7 @@ floor (:data:`Admit`). Its answer is a routing and link prices, and prices bound
 * Exact: the common level goes down along these bounds, as in Newton's method, until its volumes fit. Whoever has a
   price under the bound that stopped it is saturated there and keeps its volume; the others go on (Bertsekas and
   Gallager 1992, section 6.5.2; the prices in place of a test of each commodity: Nace and Pioro 2008).
-* By ratio: the caps go up by one factor a round, and whoever stays below its cap keeps its volume, as in SWAN (Hong
+* By ratio: from a level that fits the caps go up by one factor a round, and whoever stays below its cap keeps its volume, as in SWAN (Hong
   et al. 2013). One program a round, however many are saturated in it.
 """
 
@@ -38,12 +38,15 @@ DEFAULT_RATIO = 1.1
 TRIES = 100
 
 #: Rounds and steepness of the search for a level to start from, and how far above its bound the start lies.
-GUESSING_ROUNDS = 16
+GUESSING_ROUNDS = 32
 GUESSING_STEEPNESS = 16.0
 GUESS_MARGIN = 1.001
 
 #: Factor from one level to the next one tried where no bound on it is known.
 STEP = 2.0
+
+#: Levels tried, each lower by that factor, for one from which to go up by a ratio.
+FLOOR_TRIES = 8
 
 #: From floor and cap of the commodities of a priority, Gbit/s, (n,) each, to the most volume between them.
 Admit = Callable[[FloatArray, FloatArray], StageOutcome]
@@ -79,15 +82,15 @@ def solve_max_min(program: StagedProgram, problem: StageProblem) -> StageOutcome
         return program.admitted_gbps(outcome)[shares.commodities]
 
     filling = _Filling(shares, admit, cut_of, volumes, CAP_SLACK_SHARE * program.layout.unit_gbps)
-    filling.start = _first_guess(problem, shares, program.tools.oracle)
+    filling.start, filling.floor = _first_guess(problem, shares, program.tools.oracle)
     ratio = problem.instance.model.stage(StageKind.MAX_MIN).level_ratio
     if ratio is None:
         ratio = 1.0 if len(shares.commodities) <= EXACT_COMMODITIES else DEFAULT_RATIO
     while filling.going:
         program.tools.progress(f"{problem.label}: level {filling.level:.6g}, {int(filling.rising.sum())} rising")
-        if ratio > 1.0 and filling.level > 0:
+        if ratio > 1.0 and (filling.level > 0 or filling.lay_floor()):
             filling.raise_by(ratio)
-        else:
+        elif filling.going:
             filling.raise_all()
     return _outcome(problem, shares, filling)
 
@@ -105,8 +108,8 @@ def with_fairness(problem: StageProblem, known: Certificate, plan: Plan, oracle:
     return replace(known, held_at=shares.common_level(held))
 
 
-def _first_guess(problem: StageProblem, shares: FairShares, oracle: PathOracle) -> float:
-    """Return a level just above the first one's bound under prices that a few rounds of routing give.
+def _first_guess(problem: StageProblem, shares: FairShares, oracle: PathOracle) -> tuple[float, float]:
+    """Return a level just above what all can have, and one that probably fits, by a few rounds of routing.
 
     Each round sends everything along the cheapest paths and prices links by the average load so far. A program that
     starts near the level is solved far sooner than one that starts with all demands in full.
@@ -114,6 +117,7 @@ def _first_guess(problem: StageProblem, shares: FairShares, oracle: PathOracle) 
     instance = problem.instance
     capacity = np.where(instance.topology.capacity_gbps > 0, instance.topology.capacity_gbps, np.inf)
     load, price, level = np.zeros((instance.n_matrices, len(capacity))), 1.0 / capacity, shares.top
+    fits = 0.0
     for round_ in range(GUESSING_ROUNDS):
         prices = Prices(np.broadcast_to(price, load.shape).copy())
         cost, room = priced_room(problem, prices, oracle)
@@ -127,8 +131,9 @@ def _first_guess(problem: StageProblem, shares: FairShares, oracle: PathOracle) 
             new = np.bincount(paths.links, weights=on_path, minlength=len(capacity))
             load[matrix] += (new - load[matrix]) * 2.0 / (round_ + 2.0)
         fullness = (load + problem.background_gbps).max(axis=0) / capacity
+        fits = max(fits, level / max(1.0, float(fullness.max())))
         price = np.exp(GUESSING_STEEPNESS * (fullness / max(float(fullness.max()), 1e-12) - 1.0)) / capacity
-    return min(level * GUESS_MARGIN, shares.top)
+    return min(level * GUESS_MARGIN, shares.top), fits / GUESS_MARGIN
 
 
 def _outcome(problem: StageProblem, shares: FairShares, filling: _Filling) -> StageOutcome:
@@ -150,7 +155,7 @@ def _outcome(problem: StageProblem, shares: FairShares, filling: _Filling) -> St
 class _Filling:
     """Where the volumes stand: ``volume`` (n,) in Gbit/s, ``rising`` (n,) who is not stopped, ``level`` all of them have.
 
-    ``start`` is the level to try where no cut says how high to go. ``stopped`` lists who stopped at each level and why; ``last`` is the routing of ``volume``.
+    ``start`` is the level to try where no cut says how high to go, ``floor`` one that probably fits. ``stopped`` lists who stopped at each level and why; ``last`` is the routing of ``volume``.
     """
 
     shares: FairShares
@@ -162,6 +167,7 @@ class _Filling:
     rising: BoolArray = field(init=False)
     level: float = 0.0
     start: float = np.inf
+    floor: float = 0.0
     stopped: list[tuple[BoolArray, _Cut]] = field(default_factory=list)
     cuts: list[_Cut] = field(default_factory=list)
     last: StageOutcome | None = None
@@ -202,6 +208,21 @@ class _Filling:
         self.start = STEP * self.level if self.level > 0 else np.inf
         self._accept(answer)
         self._stop(self.rising, stopper)
+
+    def lay_floor(self) -> bool:
+        """Give everybody a level that fits, by the guess or below it; False where no such level is found."""
+        level = self.floor * STEP
+        for _ in range(FLOOR_TRIES):
+            level /= STEP
+            cap = self._caps(level)
+            answer = self._ask(cap)
+            if answer is None:
+                return False
+            if not self._short(cap, self.volumes(answer)).any():
+                self._accept(answer)
+                self.level = level
+                return True
+        return False
 
     def raise_by(self, ratio: float) -> None:
         """Raise the caps by a factor, and stop all who do not reach theirs."""
