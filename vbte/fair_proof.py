@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vbte.bounds import StageProblem, held_volumes, priced_room
 from vbte.fair_shares import FairShares, fair_shares
 from vbte.oracle import PathOracle
-from vbte.plan import Certificate, Fairness, FairLevel
+from vbte.plan import Certificate, Fairness
 from vbte.policy import StageKind
 from vbte.tolerance import CERTIFICATE_SLACK_SHARE, FAIR_FLOOR_SHARE
 from vbte.topology import BoolArray, FloatArray
@@ -30,9 +30,7 @@ def shares_of(problem: StageProblem) -> FairShares:
     return fair_shares(problem.instance, problem.scope & (problem.instance.priority == problem.priority))
 
 
-def prove_fairness(
-    problem: StageProblem, claimed: Fairness, carried_gbps: FloatArray, oracle: PathOracle
-) -> Fairness:
+def prove_fairness(problem: StageProblem, claimed: Fairness, carried_gbps: FloatArray, oracle: PathOracle) -> Fairness:
     """Return the claimed fair volumes with every level's figures as its prices prove them.
 
     ``carried_gbps`` (K,) is what the plan carries at the peak. The factor of the whole is None when somebody is

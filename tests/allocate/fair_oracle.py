@@ -50,9 +50,13 @@ class Textbook:
 
     def __init__(self, topology: Topology, asked: Sequence[Asked]) -> None:
         self.asked = asked
-        columns = [(k, path) for k, one in enumerate(asked) for path in simple_paths(topology, one.source, one.destination)]
+        columns = [
+            (k, path) for k, one in enumerate(asked) for path in simple_paths(topology, one.source, one.destination)
+        ]
         self.volume_of = np.array([[owner == k for owner, _ in columns] for k in range(len(asked))], dtype=float)
-        self.load_of = np.array([[link in path for _, path in columns] for link in range(len(topology.links))], dtype=float)
+        self.load_of = np.array(
+            [[link in path for _, path in columns] for link in range(len(topology.links))], dtype=float
+        )
         self.capacity = np.array([link.capacity_gbps for link in topology.links])
 
     def most(self, least: np.ndarray, k: int) -> float:
@@ -94,7 +98,9 @@ class Textbook:
 def no_one_can_be_raised(textbook: Textbook, volume: np.ndarray, level: np.ndarray) -> bool:
     """The definition itself: nobody gets more while all keep what they have, or have at its level if that is less."""
     for k, one in enumerate(textbook.asked):
-        least = np.array([min(v, other.at(level[k]), other.most_gbps) for v, other in zip(volume, textbook.asked, strict=True)])
+        least = np.array(
+            [min(v, other.at(level[k]), other.most_gbps) for v, other in zip(volume, textbook.asked, strict=True)]
+        )
         least[k] = volume[k]
         if volume[k] < one.most_gbps - SAME_GBPS and textbook.most(least * (1 - 1e-9), k) > volume[k] + 1e-4:
             return False

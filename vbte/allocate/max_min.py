@@ -16,14 +16,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vbte.allocate.exact import StagedProgram, StageOutcome
 from vbte.bounds import StageProblem, held_volumes, link_weights, priced_room
 from vbte.fair_proof import prove_fairness, shares_of
 from vbte.fair_shares import FairShares
 from vbte.oracle import PathOracle
-from vbte.plan import Certificate, Fairness, FairLevel, Plan, Prices, Reason, Termination
+from vbte.plan import Certificate, FairLevel, Fairness, Limit, Plan, Prices, Reason, Termination
 from vbte.policy import StageKind
 from vbte.tolerance import CAP_SLACK_SHARE, SATURATION_SHARE
 from vbte.topology import BoolArray, FloatArray
@@ -34,7 +33,7 @@ EXACT_COMMODITIES = 5000
 #: Ratio of one level to the next beyond that.
 DEFAULT_RATIO = 1.1
 
-#: Bounds tried for one level before it is taken as it is.
+#: Bounds tried for one level before the stage stops where it is.
 TRIES = 100
 
 #: Rounds and steepness of the search for a level to start from, and how far above its bound the start lies.
@@ -133,7 +132,7 @@ def _first_guess(problem: StageProblem, shares: FairShares, oracle: PathOracle) 
         fullness = (load + problem.background_gbps).max(axis=0) / capacity
         fits = max(fits, level / max(1.0, float(fullness.max())))
         price = np.exp(GUESSING_STEEPNESS * (fullness / max(float(fullness.max()), 1e-12) - 1.0)) / capacity
-    return min(level * GUESS_MARGIN, shares.top), fits / GUESS_MARGIN
+    return min(level * GUESS_MARGIN, shares.top), fits / STEP**2
 
 
 def _outcome(problem: StageProblem, shares: FairShares, filling: _Filling) -> StageOutcome:
@@ -184,30 +183,28 @@ class _Filling:
 
     def raise_all(self) -> None:
         """Raise all who rise to the highest level that all of them can have; stop those whose price forbids more."""
-        stopper: _Cut | None = None
         for _ in range(TRIES):
             self.level, stopper = self._highest()
             cap = self._caps(self.level)
             answer = self._ask(cap)
             if answer is None:
                 return
-            short = self._short(cap, self.volumes(answer))
-            if not short.any() and stopper is None and self.level < self.shares.top:
-                # Nothing denies them more yet.
+            if not self._short(cap, self.volumes(answer)).any():
                 self._accept(answer)
-                self.start = STEP * self.level
+                self.start = STEP * self.level if self.level > 0 else np.inf
+                if stopper is not None or self.level >= self.shares.top:
+                    self._stop(self.rising, stopper)
+                    return
+                # Nothing denies them more yet.
                 continue
-            if not short.any():
-                break
             cut = self.cut_of(answer.prices) if answer.prices is not None else None
             if cut is None or self._level_under(cut) >= self.level * (1.0 - CAP_SLACK_SHARE):
                 # The solver's rounding leaves a little undone: whoever pays has reached its level all the same.
-                stopper = cut or stopper
-                break
+                self._accept(answer)
+                self._stop(self.rising, cut or stopper)
+                return
             self.cuts.append(cut)
-        self.start = STEP * self.level if self.level > 0 else np.inf
-        self._accept(answer)
-        self._stop(self.rising, stopper)
+        self.termination = Termination(Reason.FEASIBLE, Limit.ITERATIONS)
 
     def lay_floor(self) -> bool:
         """Give everybody a level that fits, by the guess or below it; False where no such level is found."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vbte.demands import AttributeColumn, DemandMatrix
 from vbte.errors import InputError
 from vbte.instance import Instance, build_instance, without_commodities
-from vbte.plan import Certificate, EngineReport, Fairness, FairLevel, Limit, PathSet, Plan, Prices, Reason, Termination
+from vbte.plan import Certificate, EngineReport, FairLevel, Fairness, Limit, PathSet, Plan, Prices, Reason, Termination
 from vbte.policy import PathFigure, PlanningModel, StageKind
 from vbte.read.model import read_model
 from vbte.topology import FloatArray, IntArray, Link, Node, Topology
