@@ -84,9 +84,9 @@ def stage_figure(topology: Topology, kind: StageKind, figure: PathFigure) -> Flo
 def stage_sequence(instance: Instance) -> list[StageEntry]:
     """Return the stages in the order they are solved: (stage, its priority label, priorities planned with it).
 
-    ``admitted`` and ``max_min`` are solved once per class priority. ``coupling: sequential`` runs all stages for one priority, then the
-    next; ``joint`` plans all classes together. Priorities without demands need no stage; without any demand there is
-    nothing to decide.
+    ``admitted`` and ``max_min`` are solved once per class priority. ``coupling: sequential`` runs all stages for one
+    priority, then the next; ``joint`` plans all classes together. Priorities without demands need no stage; without
+    any demand there is nothing to decide.
     """
     model = instance.model
     priorities = tuple(np.unique(instance.priority).tolist())

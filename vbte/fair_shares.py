@@ -60,7 +60,8 @@ class ShareFunction:
         return self._between(after, height, float(self.fair_share[-1]) / self.weight)
 
     def _between(self, after: NDArray[np.intp], height: FloatArray, beyond: float) -> FloatArray:
-        assert self.fair_share is not None and self.height is not None
+        assert self.fair_share is not None
+        assert self.height is not None
         inner = np.clip(after, 1, len(self.height) - 1)
         low, rise = self.height[inner - 1], self.height[inner] - self.height[inner - 1]
         width = self.fair_share[inner] - self.fair_share[inner - 1]

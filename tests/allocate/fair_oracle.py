@@ -86,10 +86,9 @@ class Textbook:
                 low, high = (middle, high) if self.fits(volumes(middle)) else (low, middle)
             reached = volumes(low)
             # Saturated is who, alone, can't have more; a flat stretch of its function does not stop anybody.
-            stopped = [
-                k for k in range(len(self.asked))
-                if k not in fixed and (self.most(reached * (1 - 1e-9), k) < reached[k] + SAME_GBPS or reached[k] >= most[k])
-            ]  # fmt: skip
+            left = [k for k in range(len(self.asked)) if k not in fixed]
+            alone = {k: self.most(reached * (1 - 1e-9), k) for k in left}
+            stopped = [k for k in left if alone[k] < reached[k] + SAME_GBPS or reached[k] >= most[k]]
             assert stopped
             fixed |= {k: reached[k] for k in stopped}
         return volumes(top)

@@ -205,7 +205,8 @@ def test_raised_by_a_ratio_everybody_is_as_fair_as_the_certificate_says(ratio: f
     found = plan(GRID, ACROSS, model(fair(level_ratio=ratio)))
     assert check_plan(found).findings == ()
     gap, factor = found.certificates[0].gap, fairness(found).factor
-    assert gap is not None and factor is not None
+    assert gap is not None
+    assert factor is not None
     assert factor <= ratio * (1 + 1e-6)
     assert gap == pytest.approx(1 - 1 / factor)
     for level in fairness(found).levels:
@@ -254,7 +255,10 @@ def test_random_questions_agree_with_the_textbook(form: str, data: st.DataObject
     }
     names = [question.rules[c].policy.name for c in question.class_index]
     book = textbook(topology, found, {k: functions[name] for k, name in enumerate(names)})
-    most = [min(one.most_gbps, 8.0) if name == "kinked" else one.most_gbps for one, name in zip(book.asked, names)]
+    most = [
+        min(one.most_gbps, 8.0) if name == "kinked" else one.most_gbps
+        for one, name in zip(book.asked, names, strict=True)
+    ]
     book.asked = [Asked(one.source, one.destination, top, one.at) for one, top in zip(book.asked, most, strict=True)]
     carried = found.admitted_share * question.peak_gbps
     assert carried == pytest.approx(book.fair_volumes(10.0), rel=1e-5, abs=1e-5)
@@ -291,7 +295,7 @@ def test_a_stopped_run_claims_no_fairness() -> None:
         ({"stages": [{"kind": "admitted", "level_ratio": 1.1}]}, "go with kind: max_min"),
         ({"stages": [{"kind": "max_min", "level_ratio": 0.9}]}, "greater than or equal to 1"),
         ({"admission": "all"}, "need admission: partial"),
-        ({"stages": [{"kind": "admitted"}], "classes": [{"name": "g", "bandwidth_function": KINKED}]}, "needs a max_min"),
+        ({"stages": [{"kind": "admitted"}], "classes": [{"name": "g", "bandwidth_function": KINKED}]}, "a max_min"),
     ],
 )  # fmt: skip
 def test_what_does_not_go_together_is_said(keys: dict[str, Any], fault: str) -> None:

@@ -132,9 +132,10 @@ def test_a_misshapen_part_is_an_error_or_a_finding(
     place: tuple[str | int, ...], value: Any, document: Document, tmp_path: Path
 ) -> None:
     try:
-        assert proven_again(document, tmp_path, put(*FAIRNESS, *place, to=value)).findings
-    except InputError as error:
-        assert "plan.json" in str(error)
+        report = proven_again(document, tmp_path, put(*FAIRNESS, *place, to=value))
+    except InputError:
+        return
+    assert report.findings
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -6,8 +6,8 @@ floor (:data:`Admit`). Its answer is a routing and link prices, and prices bound
 * Exact: the common level goes down along these bounds, as in Newton's method, until its volumes fit. Whoever has a
   price under the bound that stopped it is saturated there and keeps its volume; the others go on (Bertsekas and
   Gallager 1992, section 6.5.2; the prices in place of a test of each commodity: Nace and Pioro 2008).
-* By ratio: from a level that fits the caps go up by one factor a round, and whoever stays below its cap keeps its volume, as in SWAN (Hong
-  et al. 2013). One program a round, however many are saturated in it.
+* By ratio: from a level that fits the caps go up by one factor a round, and whoever stays below its cap keeps its
+  volume, as in SWAN (Hong et al. 2013). One program a round, however many are saturated in it.
 """
 
 from __future__ import annotations
@@ -152,9 +152,10 @@ def _outcome(problem: StageProblem, shares: FairShares, filling: _Filling) -> St
 
 @dataclass(eq=False)
 class _Filling:
-    """Where the volumes stand: ``volume`` (n,) in Gbit/s, ``rising`` (n,) who is not stopped, ``level`` all of them have.
+    """Where the volumes stand: ``volume`` (n,) in Gbit/s, ``rising`` (n,) who may get more, ``level`` what they have.
 
-    ``start`` is the level to try where no cut says how high to go, ``floor`` one that probably fits. ``stopped`` lists who stopped at each level and why; ``last`` is the routing of ``volume``.
+    ``start`` is the level to try where no cut says how high to go, ``floor`` one that probably fits. ``stopped`` lists
+    who stopped at each level and why; ``last`` is the routing of ``volume``.
     """
 
     shares: FairShares
