@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from vbte.fair_shares import fair_shares
 from vbte.instance import Instance
 from vbte.oracle import PathOracle, link_figure
 from vbte.plan import Certificate, Plan, Prices
@@ -86,9 +87,9 @@ def stage_figure(topology: Topology, kind: StageKind, figure: PathFigure) -> Flo
 def stage_sequence(instance: Instance) -> list[StageEntry]:
     """Return the stages in the order they are solved: (stage, its priority label, priorities planned with it).
 
-    ``admitted`` is solved once per class priority. ``coupling: sequential`` runs all stages for one priority, then the
-    next; ``joint`` plans all classes together. Priorities without demands need no stage; without any demand there is
-    nothing to decide.
+    ``admitted`` and ``max_min`` are solved once per class priority. ``coupling: sequential`` runs all stages for one
+    priority, then the next; ``joint`` plans all classes together. Priorities without demands need no stage; without
+    any demand there is nothing to decide.
     """
     model = instance.model
     priorities = tuple(np.unique(instance.priority).tolist())
@@ -99,7 +100,7 @@ def stage_sequence(instance: Instance) -> list[StageEntry]:
     return [
         (stage, priority, priorities)
         for stage in model.stages
-        for priority in (priorities if stage.kind is StageKind.ADMITTED else (None,))
+        for priority in (priorities if stage.kind in (StageKind.ADMITTED, StageKind.MAX_MIN) else (None,))
     ]
 
 
@@ -156,10 +157,28 @@ def _with_hold(problem: StageProblem, index: int, held: Certificate) -> StagePro
             utilization_cap=problem.utilization_cap / growth,
             background_gbps=problem.background_gbps / growth,
         )
+    if held.kind is StageKind.MAX_MIN:
+        return replace(problem, least_gbps=np.maximum(problem.least_gbps, held_volumes(problem, held)))
     if held.kind is StageKind.ADMITTED and _is_bound(problem, held):
         mine = problem.instance.priority == held.priority
         return replace(problem, least_gbps=np.where(mine & problem.scope, problem.most_gbps, problem.least_gbps))
     return problem
+
+
+def held_volumes(problem: StageProblem, held: Certificate) -> FloatArray:
+    """Return what a max_min stage's commodities keep in later stages, Gbit/s at their peak, shape (K,), else 0.
+
+    Whoever is in full stays so; the others may lose the stage's tolerance.
+    """
+    least = np.zeros(problem.instance.n_commodities)
+    if held.fairness is not None:
+        shares = fair_shares(problem.instance, problem.scope & (problem.instance.priority == held.priority))
+        volume, tolerance = held.fairness.volume_gbps, problem.instance.model.stage(StageKind.MAX_MIN).tolerance
+        if len(volume) != len(shares.commodities):
+            # A plan file may say anything; the check finds fault with that elsewhere.
+            return least
+        least[shares.commodities] = np.where(shares.in_full(volume), volume, volume * (1.0 - tolerance))
+    return least
 
 
 def _is_bound(problem: StageProblem, held: Certificate) -> bool:
@@ -167,15 +186,19 @@ def _is_bound(problem: StageProblem, held: Certificate) -> bool:
     if held.kind is StageKind.ADMITTED:
         whole = float(problem.admitted_weight(held.priority) @ problem.most_gbps)
         return held.held_at >= FULL_SHARE * whole
-    return held.kind in (StageKind.MAX_UTILIZATION, StageKind.CONCURRENT)
+    return held.kind in (StageKind.MAX_UTILIZATION, StageKind.CONCURRENT, StageKind.MAX_MIN)
 
 
 def lagrangian_bound(problem: StageProblem, prices: Prices, oracle: PathOracle) -> float | None:
     """Return the bound that ``prices`` prove on the stage's objective, None when they prove nothing.
 
-    It is a lower bound for ``max_utilization``, ``latency`` and ``cost``, an upper bound for ``admitted`` and
-    ``concurrent``. Negative prices are read as 0.
+    It is a lower bound for ``max_utilization``, ``latency`` and ``cost``, an upper bound for ``admitted``,
+    ``concurrent`` and ``max_min``, there on the level that all can have. Negative prices are read as 0.
     """
+    if problem.kind is StageKind.MAX_MIN:
+        price, room = priced_room(problem, prices, oracle)
+        shares = fair_shares(instance := problem.instance, problem.scope & (instance.priority == problem.priority))
+        return shares.highest_level(price[shares.commodities], room) if np.isfinite(room) else None
     prices = _clipped(prices)
     instance = problem.instance
     commodities = np.flatnonzero(problem.scope)
@@ -237,6 +260,27 @@ def _concurrent_bound(problem: StageProblem, price: FloatArray, priced_capacity:
     return (problem.utilization_cap * priced_capacity - rhs) / cost_of_scale
 
 
+def priced_room(problem: StageProblem, prices: Prices, oracle: PathOracle) -> tuple[FloatArray, float]:
+    """Return what a unit of each commodity of a max_min stage's priority pays at least, (K,), and what it can spend.
+
+    However the volumes F are routed within the limits, the sum of price x F over the priority is at most the second:
+    all the priced capacity, without what the background and the other priorities' least volumes pay. Prices and room
+    are not finite where a commodity has no path.
+    """
+    prices = _clipped(prices)
+    capacity = problem.instance.topology.capacity_gbps
+    commodities = np.flatnonzero(problem.scope)
+    price = np.zeros(problem.instance.n_commodities)
+    price[commodities] = oracle.cheapest(link_weights(problem, prices, commodities), commodities).price
+    room = problem.utilization_cap * float((prices.capacity * capacity).sum())
+    room -= float((prices.capacity * problem.background_gbps).sum())
+    for position, limit_prices in prices.class_limit.items():
+        room += float((limit_prices * capacity).sum()) * problem.class_limit(position)
+    before = problem.least_gbps > 0
+    before &= problem.instance.priority != problem.priority
+    return price, room - float(price[before] @ problem.least_gbps[before])
+
+
 def link_weights(problem: StageProblem, prices: Prices, commodities: NDArray[np.intp]) -> FloatArray:
     """Return what a unit of peak flow pays on each link.
 
@@ -268,7 +312,7 @@ def _clipped(prices: Prices) -> Prices:
 
 
 def stage_value(problem: StageProblem, plan: Plan) -> float:
-    """Return what a plan reaches in a stage: admitted Gbit/s (weighted), MLU, scale, Gbit/s * ms, or cost.
+    """Return what a plan reaches: admitted Gbit/s (weighted), MLU, scale, level, Gbit/s * ms, or cost.
 
     Values are means over the matrices for volumes, latency and cost, the worst case for utilisation and scale.
     """
@@ -278,6 +322,9 @@ def stage_value(problem: StageProblem, plan: Plan) -> float:
         return float(problem.admitted_weight(problem.priority) @ flow)
     if problem.kind is StageKind.CONCURRENT:
         return concurrent_scale(problem, plan)
+    if problem.kind is StageKind.MAX_MIN:
+        shares = fair_shares(plan.instance, scope & (plan.instance.priority == problem.priority))
+        return shares.common_level(flow[shares.commodities])
     mine = scope[plan.paths.commodity]
     if problem.kind is StageKind.MAX_UTILIZATION:
         return _utilization_up_to(problem, plan)

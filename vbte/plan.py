@@ -109,6 +109,36 @@ class Prices:
 
 
 @dataclass(frozen=True, eq=False)
+class FairLevel:
+    """One level of a max-min fair allocation: who stopped there, and the prices that prove why.
+
+    ``commodities`` (n,) are positions in the instance. ``level`` is the smallest fair share among them, ``bound`` the
+    highest level that all could have who are not stopped at earlier levels. ``factor``, 1 or more, says how unfair
+    the level can be: see ``models/README.md``; None where the prices prove nothing.
+    """
+
+    level: float
+    bound: float | None
+    factor: float | None
+    commodities: NDArray[np.intp]
+    prices: Prices
+
+
+@dataclass(frozen=True, eq=False)
+class Fairness:
+    """A max-min fair allocation of one priority, with its proof level by level.
+
+    ``volume_gbps`` (n,) are the fair volumes of the priority's commodities at their peak, in order of the instance;
+    later stages hold them. ``factor`` is the largest of the levels', None when a commodity that is not in full is
+    proven by no level.
+    """
+
+    volume_gbps: FloatArray
+    levels: tuple[FairLevel, ...] = ()
+    factor: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Certificate:
     """How far one stage of a plan can be from the best that any router could do.
 
@@ -116,7 +146,7 @@ class Certificate:
     what the finished plan reaches, ``bound`` what nobody can beat (None: not proven). ``reached`` is the value when
     the stage was solved and ``held_at`` the level, off by the model's tolerance, at which later stages hold it.
     ``mip_bound`` is a solver's own bound for integer programs, which can't be re-proven without a solver; ``bound``
-    is the re-provable one.
+    is the re-provable one. ``fairness`` belongs to ``max_min`` stages.
     """
 
     stage: str
@@ -130,14 +160,24 @@ class Certificate:
     prices: Prices | None
     termination: Termination
     mip_bound: float | None = None
+    fairness: Fairness | None = None
 
     @property
     def gap(self) -> float | None:
         """Relative distance between value and bound, None when no bound was proven."""
-        if self.bound is None:
-            return None
-        scale = max(abs(self.value), abs(self.bound))
-        return abs(self.value - self.bound) / scale if scale > 0 else 0.0
+        return relative_gap(self.value, self.bound, self.fairness)
+
+
+def relative_gap(value: float, bound: float | None, fairness: Fairness | None = None) -> float | None:
+    """Return the distance between value and bound as a share of the larger, None when not proven.
+
+    In a ``max_min`` stage all levels count: a commodity may be short of its fair share by 1 - 1 / factor.
+    """
+    if bound is None or (fairness is not None and fairness.factor is None):
+        return None
+    scale = max(abs(value), abs(bound))
+    gap = abs(value - bound) / scale if scale > 0 else 0.0
+    return gap if fairness is None or fairness.factor is None else max(gap, 1.0 - 1.0 / fairness.factor)
 
 
 @dataclass(frozen=True)

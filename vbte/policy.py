@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from vbte.tolerance import STAGE_SLACK_SHARE
 
@@ -31,8 +32,13 @@ class StageKind(StrEnum):
     ADMITTED = "admitted"
     MAX_UTILIZATION = "max_utilization"
     CONCURRENT = "concurrent"
+    MAX_MIN = "max_min"
     LATENCY = "latency"
     COST = "cost"
+
+
+#: Stages that decide how much is carried, more being better.
+VOLUME_STAGES = frozenset({StageKind.ADMITTED, StageKind.CONCURRENT, StageKind.MAX_MIN})
 
 
 class Admission(StrEnum):
@@ -64,6 +70,13 @@ class PathFigure(StrEnum):
     HOPS = "hops"
 
 
+class FairBy(StrEnum):
+    """What a fair share is counted in: ``rate``, Gbit/s per commodity, or ``demand``, share of its own demand."""
+
+    RATE = "rate"
+    DEMAND = "demand"
+
+
 class Split(StrEnum):
     """How one demand may be divided over paths."""
 
@@ -91,12 +104,22 @@ class Realisation(StrEnum):
 class Stage(Record):
     """One objective. Later stages may not worsen it by more than ``tolerance`` (a share of its value).
 
-    ``figure`` applies to latency stages: what is summed, volume-weighted, along the paths.
+    ``figure`` applies to latency stages: what is summed, volume-weighted, along the paths. ``fair_by`` and
+    ``level_ratio`` apply to max_min stages: what the level counts for classes without a bandwidth function, and the
+    steps by which it is raised (1: exact; None: exact unless there are too many commodities).
     """
 
     kind: StageKind
     tolerance: float = Field(default=STAGE_SLACK_SHARE, ge=0, le=1)
     figure: PathFigure = PathFigure.LATENCY
+    fair_by: FairBy = FairBy.RATE
+    level_ratio: float | None = Field(default=None, ge=1, le=2)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.kind is not StageKind.MAX_MIN and (self.fair_by is not FairBy.RATE or self.level_ratio is not None):
+            raise ValueError(f"fair_by and level_ratio go with kind: max_min, not {self.kind}")
+        return self
 
 
 class MatchRule(Record):
@@ -145,8 +168,34 @@ class Require(Record):
     encrypted: bool = False
 
 
+class BandwidthPoint(Record):
+    """One point of a bandwidth function: the volume that a commodity gets at a fair share.
+
+    The volume is either ``gbps`` or ``demand_share``, a share of the commodity's own demand.
+    """
+
+    fair_share: float = Field(ge=0, le=1e9)
+    gbps: float | None = Field(default=None, ge=0, le=1e9)
+    demand_share: float | None = Field(default=None, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.gbps is None) == (self.demand_share is None):
+            raise ValueError("a point has a fair_share and either gbps or demand_share")
+        return self
+
+    @property
+    def height(self) -> float:
+        """The volume, in the point's own unit."""
+        return self.gbps if self.gbps is not None else self.demand_share or 0.0
+
+
 class TrafficClass(Record):
-    """A class of demands and its policy. ``priority`` 1 is served first; equal priorities share by ``weight``."""
+    """A class of demands and its policy. ``priority`` 1 is served first; equal priorities share by ``weight``.
+
+    ``bandwidth_function`` says what a max_min stage gives a commodity at each fair share, linear between its points
+    and constant behind the last (Jain et al., B4, 2013; Kumar et al., BwE, 2015).
+    """
 
     name: Name
     priority: int = Field(default=1, ge=1, le=1000)
@@ -161,6 +210,25 @@ class TrafficClass(Record):
     max_paths: int | None = Field(default=None, ge=1, le=1024)
     split: Split = Split.FREE
     bundles: int | None = Field(default=None, ge=1, le=1024)
+    bandwidth_function: tuple[BandwidthPoint, ...] | None = Field(default=None, min_length=1, max_length=64)
+
+    @field_validator("bandwidth_function")
+    @classmethod
+    def _rises(cls, points: tuple[BandwidthPoint, ...] | None) -> tuple[BandwidthPoint, ...] | None:
+        if points is None:
+            return None
+        if len({point.gbps is None for point in points}) > 1:
+            raise ValueError("all points of a bandwidth function state gbps, or all state demand_share")
+        for before, after in pairwise(points):
+            if after.fair_share <= before.fair_share:
+                raise ValueError(f"fair_share {after.fair_share:g} follows {before.fair_share:g}; it has to grow")
+            if after.height < before.height:
+                raise ValueError(f"the volume falls from {before.height:g} to {after.height:g}; it must not")
+        if points[0].fair_share == 0 and points[0].height > 0:
+            raise ValueError("at fair_share 0 the volume has to be 0")
+        if points[-1].height == 0:
+            raise ValueError("the volume never rises above 0")
+        return points
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -237,13 +305,30 @@ class PlanningModel(Record):
             raise ValueError("a stage kind appears twice")
         if StageKind.CONCURRENT in kinds[1:]:
             raise ValueError("a concurrent stage scales whole demands, so it has to be the first")
+        self._check_fairness(kinds)
         if self.capacity is CapacityRule.SOFT and self.admission is not Admission.ALL:
             raise ValueError("capacity: soft goes with admission: all")
-        if self.admission is Admission.ALL and {StageKind.ADMITTED, StageKind.CONCURRENT} & set(kinds):
-            raise ValueError("admitted and concurrent stages need admission: partial")
-        if self.admission is Admission.PARTIAL and kinds[0] not in (StageKind.ADMITTED, StageKind.CONCURRENT):
-            raise ValueError("admission: partial needs admitted or concurrent as its first stage")
+        if self.admission is Admission.ALL and VOLUME_STAGES & set(kinds):
+            raise ValueError("admitted, concurrent and max_min stages need admission: partial")
+        if self.admission is Admission.PARTIAL and kinds[0] not in VOLUME_STAGES:
+            raise ValueError("admission: partial needs admitted, concurrent or max_min as its first stage")
         return self
+
+    def _check_fairness(self, kinds: list[StageKind]) -> None:
+        if StageKind.MAX_MIN in kinds[1:]:
+            raise ValueError("a max_min stage decides every volume, so it has to be the first")
+        for traffic_class in self.classes:
+            if kinds[0] is StageKind.MAX_MIN and traffic_class.needs_integers:
+                raise ValueError(
+                    f"class {traffic_class.name!r}: max_paths and splits other than free need integers, for which a "
+                    "max_min stage has no proof; use admitted, or leave the split free"
+                )
+            if kinds[0] is not StageKind.MAX_MIN and traffic_class.bandwidth_function is not None:
+                raise ValueError(f"class {traffic_class.name!r}: a bandwidth_function needs a max_min stage")
+
+    def stage(self, kind: StageKind) -> Stage:
+        """Return the stage of a kind; raises KeyError where the model has none."""
+        return {stage.kind: stage for stage in self.stages}[kind]
 
     @property
     def fallback_class(self) -> str:

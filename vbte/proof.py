@@ -18,11 +18,12 @@ import orjson
 
 from vbte.bounds import StageProblem, lagrangian_bound, stage_problem, stage_sequence, stage_value
 from vbte.errors import InputError, InputWarning
+from vbte.fair_proof import fairness_faults, misplaced, prove_fairness
 from vbte.instance import Instance, build_instance
 from vbte.oracle import PathOracle, keeps_bounds
 from vbte.paths.igp import igp_loads
-from vbte.plan import Certificate, Plan, Reason
-from vbte.policy import Admission, CapacityRule, Split, StageKind
+from vbte.plan import Certificate, Fairness, Plan, Reason, relative_gap
+from vbte.policy import VOLUME_STAGES, Admission, CapacityRule, Split, StageKind
 from vbte.read.plan_file import read_plan
 from vbte.report.outcome import disagreement
 from vbte.report.summary import summarize, summary_bytes
@@ -50,12 +51,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class ProvenStage:
-    """A certificate as recomputed: value and bound from the files, gap between them (None: not proven)."""
+    """A certificate as recomputed: value and bound from the files, gap between them (None: not proven).
+
+    ``fairness`` has the levels of a max_min stage.
+    """
 
     stage: str
     value: float
     bound: float | None
     gap: float | None
+    fairness: Fairness | None = None
 
 
 @dataclass(frozen=True)
@@ -227,6 +232,9 @@ def _certificates(plan: Plan, oracle: PathOracle) -> tuple[tuple[ProvenStage, ..
         if (stored.stage, stored.kind, stored.figure, stored.priority) != wanted:
             findings.append(Finding(spot, f"the plan has {stored.stage!r} by {stored.figure} here"))
             continue
+        if (fault := misplaced(problem, stored.fairness)) is not None:
+            findings.append(Finding(spot, fault))
+            continue
         stage = _proven(problem, stored, plan, oracle)
         proven.append(stage)
         findings += [Finding(spot, fault) for fault in _stage_faults(problem, stored, stage, entry[0].tolerance, plan)]
@@ -240,13 +248,11 @@ def _certificates(plan: Plan, oracle: PathOracle) -> tuple[tuple[ProvenStage, ..
 
 
 def _proven(problem: StageProblem, stored: Certificate, plan: Plan, oracle: PathOracle) -> ProvenStage:
-    value = stage_value(problem, plan)
+    value, fairness = stage_value(problem, plan), None
     bound = None if stored.prices is None else lagrangian_bound(problem, stored.prices, oracle)
-    gap = None
-    if bound is not None:
-        scale = max(abs(value), abs(bound))
-        gap = abs(value - bound) / scale if scale > 0 else 0.0
-    return ProvenStage(problem.label, value, bound, gap)
+    if problem.kind is StageKind.MAX_MIN and stored.fairness is not None:
+        fairness = prove_fairness(problem, stored.fairness, plan.admitted_share * plan.instance.peak_gbps, oracle)
+    return ProvenStage(problem.label, value, bound, relative_gap(value, bound, fairness), fairness)
 
 
 def _stage_faults(
@@ -263,12 +269,14 @@ def _stage_faults(
             yield "has no bound"
     elif proven.bound is None or not _close(stored.bound, proven.bound):
         yield f"claims the bound {stored.bound:.9g}, its prices prove {proven.bound}"
-    more_is_better = problem.kind in (StageKind.ADMITTED, StageKind.CONCURRENT)
-    sign = 1.0 if more_is_better else -1.0
+    sign = 1.0 if problem.kind in VOLUME_STAGES else -1.0
     slack = CERTIFICATE_SLACK_SHARE * max(abs(proven.value), abs(stored.held_at))
     if sign * (proven.value - stored.held_at) < -slack:
         yield f"reaches {proven.value:.9g}, worse than {stored.held_at:.9g} at which later stages hold it"
-    if abs(stored.held_at - stored.reached) > tolerance * abs(stored.reached) + slack:
+    if proven.fairness is not None and stored.fairness is not None:
+        carried = plan.admitted_share * plan.instance.peak_gbps
+        yield from fairness_faults(problem, stored, proven.fairness, carried)
+    elif abs(stored.held_at - stored.reached) > tolerance * abs(stored.reached) + slack:
         yield f"is held at {stored.held_at:.9g}, further from {stored.reached:.9g} than the model's tolerance"
     # A bound on the wrong side of the value means that the plan beats what nobody can: something is wrong.
     if (

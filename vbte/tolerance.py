@@ -37,3 +37,21 @@ WALK_SLACK_SHARE = 1e-7
 
 #: Certificate figures recomputed from a file may differ from those written by this share (summation order).
 CERTIFICATE_SLACK_SHARE = 1e-7
+
+#: A volume this share short of a kink of its bandwidth function counts as having reached it: holds let it slip by
+#: ``STAGE_SLACK_SHARE``.
+FAIR_LEVEL_SLACK_SHARE = 2e-7
+
+#: A common level counts as possible until the volumes it asks for exceed what prices allow by this share. More than
+#: ``FAIR_LEVEL_SLACK_SHARE``, so that no level is read off a plan that its bound denies.
+FAIR_BOUND_SLACK_SHARE = 3e-7
+
+#: In max-min fairness a volume below this share of the whole is compared as if it were that much: nothing is a
+#: multiple of zero.
+FAIR_FLOOR_SHARE = 1e-3
+
+#: A commodity is saturated where its price is at least this share of the highest price of those still rising.
+SATURATION_SHARE = 1e-6
+
+#: A volume short of its cap by no more than this share, or this much of a mean demand, has reached it.
+CAP_SLACK_SHARE = 1e-8

@@ -13,11 +13,13 @@ from vbte.demands import AttributeColumn, DemandMatrix
 from vbte.policy import (
     Admission,
     Avoid,
+    BandwidthPoint,
     CandidateKind,
     CandidatePaths,
     CapacityRule,
     Coupling,
     DeviceProfile,
+    FairBy,
     MatchRule,
     PathFigure,
     PlanningModel,
@@ -32,8 +34,11 @@ from vbte.policy import (
 )
 
 MODELS = sorted(catalogue.models())
-RECORDS = (PlanningModel, Stage, TrafficClass, MatchRule, Avoid, Require, CandidatePaths, TableOptions, DeviceProfile)
-ENUMS = (StageKind, Admission, CapacityRule, Coupling, PathFigure, Split, CandidateKind, Realisation)
+RECORDS = (
+    PlanningModel, Stage, TrafficClass, BandwidthPoint, MatchRule, Avoid, Require, CandidatePaths, TableOptions,
+    DeviceProfile,
+)  # fmt: skip
+ENUMS = (StageKind, Admission, CapacityRule, Coupling, PathFigure, FairBy, Split, CandidateKind, Realisation)
 
 
 def demands_with(name: str, *values: str) -> DemandMatrix:
@@ -62,6 +67,7 @@ def test_every_bundled_model_is_valid_and_called_like_its_file(name: str) -> Non
         ("min-mlu", "max_utilization", "all", "soft"),
         ("max-throughput", "admitted latency", "partial", "hard"),
         ("max-concurrent", "concurrent admitted latency", "partial", "hard"),
+        ("max-min-fair", "max_min latency", "partial", "hard"),
         ("min-latency", "latency", "all", "hard"),
     ],
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 from vbte import catalogue
 from vbte.allocate.exact import StagedProgram, Tools
 from vbte.allocate.forms import choose_forms, first_paths
+from vbte.allocate.max_min import solve_max_min
 from vbte.allocate.run import allocate
 from vbte.bounds import stage_problem, stage_sequence
 from vbte.formulation.layout import build_layout
@@ -20,7 +21,7 @@ from vbte.formulation.lp_text import SolvedStage, program_text
 from vbte.instance import Instance, build_instance
 from vbte.oracle import routable
 from vbte.plan import Plan
-from vbte.policy import Admission, CapacityRule, PlanningModel
+from vbte.policy import Admission, CapacityRule, PlanningModel, StageKind
 from vbte.read import read_demands, read_topology
 from vbte.solve import Deadline, LinearProgram, SolverProfile
 
@@ -54,7 +55,7 @@ def staged(instance: Instance) -> tuple[StagedProgram, list[SolvedStage], Plan]:
     stages = []
     for index, entry in enumerate(entries):
         stage = stage_problem(instance, entry, plan.certificates[:index], loads)
-        outcome = program.solve_stage(stage)
+        outcome = solve_max_min(program, stage) if stage.kind is StageKind.MAX_MIN else program.solve_stage(stage)
         assert outcome.value is not None
         stages.append(SolvedStage(stage, outcome.value))
     return program, stages, plan

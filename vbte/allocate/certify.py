@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from vbte.allocate.fallback import guessed_prices
+from vbte.allocate.max_min import with_fairness
 from vbte.bounds import lagrangian_bound, stage_problem, stage_sequence, stage_value
 from vbte.oracle import PathOracle
 from vbte.plan import Certificate, Limit, Plan, Reason, Termination
+from vbte.policy import StageKind
 from vbte.tolerance import OPTIMALITY_GAP_SHARE
 
 
@@ -31,6 +33,8 @@ def certified(plan: Plan, oracle: PathOracle) -> tuple[Certificate, ...]:
             prices, bound = guessed_prices(problem, plan, oracle)
         if np.isnan(known.reached):
             known = replace(known, reached=value, held_at=value)
+        if problem.kind is StageKind.MAX_MIN:
+            known = with_fairness(problem, known, plan, oracle)
         certificates.append(replace(known, value=value, bound=bound, prices=prices))
     return tuple(certificates)
 

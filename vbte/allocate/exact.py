@@ -27,7 +27,7 @@ from vbte.formulation.program import (
     stage_costs,
 )
 from vbte.oracle import PathOracle, merged_paths, select_paths
-from vbte.plan import PathSet, Prices, Reason, Termination
+from vbte.plan import Fairness, PathSet, Prices, Reason, Termination
 from vbte.policy import StageKind
 from vbte.solve import Deadline, Session, Solution, SolverProfile, open_session
 from vbte.tolerance import CAPACITY_SLACK_SHARE, PRICING_SLACK
@@ -44,7 +44,8 @@ ROUND_LIMIT = 500
 class StageOutcome:
     """What the solver made of one stage; ``value`` and ``primal`` are None when it gave nothing.
 
-    ``mip_bound`` is the solver's own bound over the columns it had, for programs with integers.
+    ``mip_bound`` is the solver's own bound over the columns it had, for programs with integers; ``fairness`` the
+    levels of a ``max_min`` stage.
     """
 
     problem: StageProblem
@@ -53,6 +54,7 @@ class StageOutcome:
     primal: FloatArray | None
     termination: Termination
     mip_bound: float | None = None
+    fairness: Fairness | None = None
 
 
 @dataclass(frozen=True, eq=False)

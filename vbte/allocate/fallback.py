@@ -8,7 +8,7 @@ from vbte.bounds import StageProblem, lagrangian_bound
 from vbte.errors import SolverError
 from vbte.oracle import PathOracle
 from vbte.plan import PathSet, Plan, Prices, Termination
-from vbte.policy import Admission, CapacityRule, StageKind
+from vbte.policy import VOLUME_STAGES, Admission, CapacityRule, StageKind
 from vbte.topology import FloatArray
 
 #: Steepness of the price guesses: price of a link grows as exp(steepness * utilisation).
@@ -86,7 +86,7 @@ def guessed_prices(problem: StageProblem, plan: Plan, oracle: PathOracle) -> tup
     capacity = np.where(plan.instance.topology.capacity_gbps > 0, plan.instance.topology.capacity_gbps, np.inf)
     utilization = plan.utilization / max(plan.max_utilization, 1e-12)
     best: tuple[Prices | None, float | None] = (None, None)
-    more_is_better = problem.kind in (StageKind.ADMITTED, StageKind.CONCURRENT)
+    more_is_better = problem.kind in VOLUME_STAGES
     scales = PRICE_SCALES if problem.kind is StageKind.ADMITTED else (1.0,)
     for steepness in STEEPNESS:
         shape = np.exp(steepness * (utilization - 1.0))

@@ -13,6 +13,7 @@ from vbte.allocate.exact import Progress, StagedProgram, StageOutcome, Tools, pa
 from vbte.allocate.fallback import shortest_path_flows
 from vbte.allocate.forms import Forms, all_paths, choose_forms, distinct_paths, first_paths
 from vbte.allocate.integer import solve_with_integers
+from vbte.allocate.max_min import solve_max_min
 from vbte.allocate.priced.engine import n_link_flows, plan_by_prices, unsupported
 from vbte.allocate.settle import settle
 from vbte.bounds import FULL_SHARE, StageEntry, StageProblem, stage_problem, stage_sequence
@@ -22,7 +23,7 @@ from vbte.formulation.program import NO_PATHS
 from vbte.instance import Instance
 from vbte.oracle import merged_paths, routable
 from vbte.plan import Certificate, EngineReport, PathSet, Plan, Reason, Termination
-from vbte.policy import Admission, CapacityRule, StageKind
+from vbte.policy import VOLUME_STAGES, Admission, CapacityRule, StageKind
 from vbte.solve import Deadline, Engine, SolverProfile
 
 #: Link flows beyond which one program for all demands takes minutes, and link prices take over (see bench/README.md).
@@ -121,8 +122,9 @@ def _plan_together(tools: Tools, plan: Plan, entries: Sequence[StageEntry], shor
             outcomes.append(StageOutcome(stage, None, None, None, outcomes[-1].termination))
         else:
             tools.progress(f"stage {stage.label}")
-            outcome = solve_with_integers(program, program.solve_stage(stage), forms, outcomes)
-            if reference is not None and outcome.value is not None:
+            solved = solve_max_min(program, stage) if stage.kind is StageKind.MAX_MIN else program.solve_stage(stage)
+            outcome = solve_with_integers(program, solved, forms, outcomes)
+            if reference is not None and outcome.value is not None and outcome.fairness is None:
                 outcome = replace(outcome, prices=reference.solve_stage(stage).prices)
             outcomes.append(outcome)
         held.append(_held(stage, outcomes[-1], entry[0].tolerance))
@@ -154,14 +156,13 @@ def _may_not_fit(problem: StageProblem) -> bool:
 def _held(problem: StageProblem, outcome: StageOutcome, tolerance: float) -> Certificate:
     """Return a certificate that is good for holding the stage; its bound is proven when the plan is done."""
     value = level = np.nan if outcome.value is None else outcome.value
-    more_is_better = problem.kind in (StageKind.ADMITTED, StageKind.CONCURRENT)
-    level *= 1.0 - tolerance if more_is_better else 1.0 + tolerance
+    level *= 1.0 - tolerance if problem.kind in VOLUME_STAGES else 1.0 + tolerance
     if problem.kind is StageKind.ADMITTED:
         whole = float(problem.admitted_weight(problem.priority) @ problem.most_gbps)
         level = whole if value >= FULL_SHARE * whole else level
     return Certificate(
         problem.label, problem.kind, problem.figure, problem.priority, value, None, value, level,
-        outcome.prices, outcome.termination, outcome.mip_bound,
+        outcome.prices, outcome.termination, outcome.mip_bound, outcome.fairness,
     )  # fmt: skip
 
 

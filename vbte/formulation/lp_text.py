@@ -249,7 +249,9 @@ def _history(
         last = index == len(stages) - 1
         problem = stage.problem
         yield f"\\ Stage {index + 1} of {len(stages)}: {problem.label}" + (", the program below" if last else "")
-        if not last:
+        if problem.kind is StageKind.MAX_MIN:
+            yield "\\   raised all demands together, then those not stopped by full links, and so on"
+        elif not last:
             costs = _true_costs(layout, problem, paths)
             terms = _terms(costs, np.arange(len(costs)), columns)
             yield from (f"\\ {line}" for line in _wrapped("  minimised", terms or ["0"]))
@@ -267,6 +269,7 @@ def _unit(problem: StageProblem) -> str:
         StageKind.ADMITTED: " Gbit/s, weighted",
         StageKind.LATENCY: f" Gbit/s x {_PATH_UNITS[problem.figure]}",
         StageKind.COST: " Gbit/s x price",
+        StageKind.MAX_MIN: ", the level that all have",
     }
     return units.get(problem.kind, "")
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vbte.demands import AttributeColumn, DemandMatrix
 from vbte.errors import InputError
 from vbte.instance import Instance, build_instance, without_commodities
-from vbte.plan import Certificate, EngineReport, Limit, PathSet, Plan, Prices, Reason, Termination
+from vbte.plan import Certificate, EngineReport, FairLevel, Fairness, Limit, PathSet, Plan, Prices, Reason, Termination
 from vbte.policy import PathFigure, PlanningModel, StageKind
 from vbte.read.model import read_model
 from vbte.topology import FloatArray, IntArray, Link, Node, Topology
@@ -171,13 +171,36 @@ def _certificate(part: Mapping[str, Any], instance: Instance) -> Certificate:
         figure=PathFigure(part["figure"]),
         priority=None if part["priority"] is None else int(part["priority"]),
         value=_figure(part["value"]),
-        bound=None if part["bound"] is None else _figure(part["bound"]),
+        bound=_optional(part["bound"]),
         reached=_figure(part["reached"]),
         held_at=_figure(part["held_at"]),
         prices=None if prices is None else _prices(prices, instance),
         termination=_termination(part["termination"]),
-        mip_bound=None if part["mip_bound"] is None else _figure(part["mip_bound"]),
+        mip_bound=_optional(part["mip_bound"]),
+        fairness=_fairness(part["fairness"], instance) if "fairness" in part else None,
     )
+
+
+def _fairness(part: Mapping[str, Any], instance: Instance) -> Fairness:
+    volume = _figures(part["volume_gbps"])
+    if (volume < 0).any():
+        raise ValueError("a fair volume is below 0")
+    levels = tuple(_fair_level(level, instance) for level in part["levels"])
+    return Fairness(volume, levels, _optional(part["factor"]))
+
+
+def _fair_level(part: Mapping[str, Any], instance: Instance) -> FairLevel:
+    return FairLevel(
+        level=_figure(part["level"]),
+        bound=_optional(part["bound"]),
+        factor=_optional(part["factor"]),
+        commodities=_integers(part["commodities"], instance.n_commodities).astype(np.intp),
+        prices=_prices(part["prices"], instance),
+    )
+
+
+def _optional(value: Any) -> float | None:
+    return None if value is None else _figure(value)
 
 
 def _prices(part: Mapping[str, Any], instance: Instance) -> Prices:

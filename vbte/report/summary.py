@@ -16,6 +16,7 @@ import orjson
 from vbte.paths.igp import IgpLoads
 from vbte.plan import Certificate, Plan, Termination
 from vbte.policy import PathFigure, StageKind
+from vbte.report.fairness import fairness_figures
 from vbte.tables.files import Tables
 from vbte.tables.walk import Comparison
 from vbte.tolerance import CAPACITY_SLACK_SHARE, DUST_SHARE
@@ -51,6 +52,7 @@ def summarize(plan: Plan, tables: Tables, walks: Sequence[Comparison], igp: Sequ
         "termination": _termination(plan.termination),
         "max_gap": plan.max_gap if plan.certificates else None,
         "certificates": [_certificate(certificate) for certificate in plan.certificates],
+        "fairness": fairness_figures(plan),
         "classes": [_class(plan, position, float(volume)) for position, volume in enumerate(class_demand)],
         "matrices": [_matrix(plan, position) for position in range(instance.n_matrices)],
         "unmatched_gbps": float(np.mean([part.unmatched_gbps for part in instance.classifications])),
@@ -161,6 +163,7 @@ def _unit(certificate: Certificate) -> str:
         StageKind.ADMITTED: "Gbit/s",
         StageKind.MAX_UTILIZATION: "share",
         StageKind.CONCURRENT: "scale",
+        StageKind.MAX_MIN: "fair share",
         StageKind.LATENCY: f"Gbit/s {_FIGURE_UNITS[certificate.figure]}",
         StageKind.COST: "cost",
     }

@@ -33,7 +33,7 @@ _LIMIT = {
     highspy.HighsModelStatus.kMemoryLimit: Limit.MEMORY,
     highspy.HighsModelStatus.kInterrupt: Limit.INTERRUPT,
 }
-_PRIMAL_SIMPLEX = 4
+_DUAL_SIMPLEX, _PRIMAL_SIMPLEX = 1, 4
 
 #: Seconds between looks at whether a running solve is to be stopped.
 _POLL_S = 0.1
@@ -46,8 +46,8 @@ class HighsSession(Session):
         super().__init__(program)
         self._profile = profile
         self._deadline = deadline
-        self._changed_only_costs = False
         self._solved = False
+        self._stays_primal_feasible = True
         self._highs = highspy.Highs()
         self._highs.HandleUserInterrupt = True
         for name, value in _options(profile).items():
@@ -55,7 +55,10 @@ class HighsSession(Session):
         _checked(_pass_model(self._highs, program), "the program")
 
     def solve(self) -> Solution:
-        """Solve; after the first solve primal simplex goes on from the basis, which stays primal feasible."""
+        """Solve; after the first solve simplex goes on from the basis.
+
+        New costs and columns leave it primal feasible, new bounds dual feasible: the simplex that likes it takes over.
+        """
         remaining = self._deadline.remaining_s
         if remaining <= 0:
             limit = Limit.INTERRUPT if self._deadline.interrupted else Limit.TIME
@@ -65,13 +68,14 @@ class HighsSession(Session):
             spent_s = 0.0 if integer_columns(self.program).any() else self._highs.getRunTime()
             self._highs.setOptionValue("time_limit", spent_s + remaining)
         if self._solved and self._profile.algorithm in (Algorithm.CHOOSE, Algorithm.SIMPLEX):
-            self._highs.setOptionValue("simplex_strategy", _PRIMAL_SIMPLEX)
+            strategy = _PRIMAL_SIMPLEX if self._stays_primal_feasible else _DUAL_SIMPLEX
+            self._highs.setOptionValue("simplex_strategy", strategy)
         status = self._run()
         if status == highspy.HighsModelStatus.kUnboundedOrInfeasible:
             # Presolve can't tell which of the two; the solver itself can.
             self._highs.setOptionValue("presolve", "off")
             status = self._run()
-        self._solved = True
+        self._solved, self._stays_primal_feasible = True, False
         return self._solution(status)
 
     def set_start(self, primal: FloatArray) -> None:
@@ -81,6 +85,7 @@ class HighsSession(Session):
 
     def set_costs(self, cost: FloatArray) -> None:
         """Replace the objective, shape (n_columns,)."""
+        self._stays_primal_feasible |= not np.array_equal(cost, self.program.cost)
         super().set_costs(cost)
         index = np.arange(len(cost), dtype=np.int32)
         _checked(self._highs.changeColsCost(len(cost), index, cost), "new costs")
@@ -106,6 +111,7 @@ class HighsSession(Session):
         self, cost: FloatArray, lower: FloatArray, upper: FloatArray, matrix: csc_array[np.float64]
     ) -> None:
         """Append columns; ``matrix`` is (n_rows, n_new)."""
+        self._stays_primal_feasible = True
         super().add_columns(cost, lower, upper, matrix)
         start, index = matrix.indptr[:-1].astype(np.int32), matrix.indices.astype(np.int32)
         status = self._highs.addCols(len(cost), cost, lower, upper, matrix.nnz, start, index, matrix.data)

@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from vbte.demands import DemandMatrix
-from vbte.plan import Certificate, EngineReport, Plan, Prices
+from vbte.plan import Certificate, EngineReport, Fairness, Plan, Prices
 from vbte.topology import FloatArray, Link, Node, Topology
 
 SCHEMA = "vbte.plan/1"
@@ -97,6 +97,24 @@ def _certificate_document(certificate: Certificate) -> dict[str, Any]:
             "limit": str(certificate.termination.limit),
         },
         "prices": None if certificate.prices is None else _prices_document(certificate.prices),
+        **({} if certificate.fairness is None else {"fairness": _fairness_document(certificate.fairness)}),
+    }
+
+
+def _fairness_document(fairness: Fairness) -> dict[str, Any]:
+    return {
+        "factor": fairness.factor,
+        "volume_gbps": fairness.volume_gbps,
+        "levels": [
+            {
+                "level": level.level,
+                "bound": level.bound,
+                "factor": level.factor,
+                "commodities": level.commodities.astype(np.int64),
+                "prices": _prices_document(level.prices),
+            }
+            for level in fairness.levels
+        ],
     }
 
 
