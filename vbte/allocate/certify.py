@@ -17,14 +17,15 @@ from vbte.tolerance import OPTIMALITY_GAP_SHARE
 
 
 def certified(plan: Plan, oracle: PathOracle) -> tuple[Certificate, ...]:
-    """Return the certificates: values read off the finished plan, bounds proven by the stages' prices.
+    """Return the certificates of the stages done so far: values read off the plan, bounds proven by the prices.
+
 
     A stage whose level is not known yet (NaN) is held where the plan is. A stage the solver did not finish gets the
     best bound that guessed prices prove.
     """
     loads = plan.class_link_load_gbps
     certificates: list[Certificate] = []
-    for entry, known in zip(stage_sequence(plan.instance), plan.certificates, strict=True):
+    for entry, known in zip(stage_sequence(plan.instance), plan.certificates, strict=False):
         problem = stage_problem(plan.instance, entry, tuple(certificates), loads)
         value = stage_value(problem, plan)
         prices = known.prices

@@ -27,11 +27,15 @@ _LEFT_OVER = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Routes:
-    """Paths and what they carry, in shares of the market's total volume; ``prices`` (R, n_links) that led to them."""
+    """Paths and what they carry, in shares of the market's total volume; ``prices`` (R, n_links) that led to them.
+
+    ``dags`` are the near-shortest links that they were made from.
+    """
 
     paths: PathSet
     flow: FloatArray
     prices: FloatArray
+    dags: tuple[DestinationDag, ...] = ()
 
 
 def route(
@@ -60,7 +64,7 @@ def route(
         parts.append(paths)
         flows.append(flow)
     order = np.argsort(np.concatenate([part.commodity for part in parts]), kind="stable")
-    return Routes(merged_paths(parts), np.concatenate(flows)[order], prices)
+    return Routes(merged_paths(parts), np.concatenate(flows)[order], prices, tuple(dags))
 
 
 def fitted(instance: Instance, oracle: PathOracle, found: Market, routes: Routes, enough: float) -> Routes:
