@@ -48,7 +48,7 @@ def run(task: str, spec: Record, *, patience_s: float, memory_gb: float | None =
         record: Record = json.loads(told.read_text(encoding="utf-8")) if told.is_file() else {}
     if process.returncode and not stopped:
         stopped = "memory" if said and "MemoryError" in said[-1] else (said or ["died without a word"])[-1][:200]
-    return {"peak_mb": peak_mb, **record, "stopped": stopped}
+    return {**record, "peak_mb": max(round(peak_mb, 1), record.get("peak_mb", 0.0)), "stopped": stopped}
 
 
 def _watched(process: subprocess.Popen[str], patience_s: float) -> tuple[float, str]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -168,8 +168,14 @@ def quality(run: Record, value: float, objective: Objective, *, within_s: float 
     return value / had[-1] if objective is Objective.MLU else had[-1] / value
 
 
-def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = BENCHMARK.options(repeats=1)
+def options_of(
+    arguments: Sequence[str] | None,
+    *,
+    benchmark: Benchmark = BENCHMARK,
+    more: Callable[[argparse.ArgumentParser], None] = lambda _: None,
+) -> argparse.Namespace:
+    """Return the options of this benchmark, or of one that asks the same questions and has ``more`` options."""
+    parser = benchmark.options(repeats=1)
     parser.add_argument("--network", action="append", default=[], help="one more network: a file, or topohub's name")
     parser.add_argument("--only-networks", help="these instead of the usual ones, comma between them")
     parser.add_argument("--only", help=f"these competitors, comma between them: {', '.join(COMPETITORS)}")
@@ -184,9 +190,10 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--paths", choices=sorted(CHOICES), default="trees", help="how the 4 paths are chosen")
     parser.add_argument("--parts", type=int, help="parts of POP (4, or 16 from 10,000 demands)")
     parser.add_argument("--fresh", action="store_true", help="measure again what is on file")
-    options = BENCHMARK.parse(parser, arguments)
+    more(parser)
+    options = benchmark.parse(parser, arguments)
     if options.quick:
-        options.patience = min(options.patience, 5.0)
+        options.patience = min(options.patience, 2.0)
     usual = options.only_networks.split(",") if options.only_networks else NETWORKS[:1] if options.quick else NETWORKS
     options.networks = [*usual, *options.network]
     options.contenders = options.only.split(",") if options.only else list(COMPETITORS)

@@ -87,16 +87,28 @@ class Benchmark:
                 options.out = None
         return options
 
-    def report(self, results: Iterable[Result], options: argparse.Namespace) -> None:
-        """Print each result as it comes, ratio first, and write all down; a quick run only where ``--out`` says."""
+    def report(
+        self,
+        results: Iterable[Result],
+        options: argparse.Namespace,
+        *,
+        conclusions: Callable[[], Sequence[str]] = lambda: (),
+    ) -> None:
+        """Print each result as it comes, ratio first, and write all down; a quick run only where ``--out`` says.
+
+        ``conclusions`` is asked at the end for sentences about all results together.
+        """
         kept = []
         for result in results:
             kept.append(result)
             print(_line(result), flush=True)
+        sentences = list(conclusions())
+        print("\n".join(sentences), end="\n" * bool(sentences))
         if options.out is not None:
             options.out.mkdir(parents=True, exist_ok=True)
             path = options.out / f"{self.name}.json"
-            path.write_text(json.dumps(self._document(kept, options), indent=1) + "\n", encoding="utf-8")
+            document = self._document(kept, options) | ({"conclusions": sentences} if sentences else {})
+            path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
             print(f"written to {path}")
 
     def _document(self, results: Sequence[Result], options: argparse.Namespace) -> dict[str, Any]:

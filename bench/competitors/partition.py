@@ -32,6 +32,8 @@ def in_parts(
     paths_s = watch.seconds
     parts = parts or (MANY_PARTS if question.n_demands >= MANY_DEMANDS else FEW_PARTS)
     large = question.volume > SPLIT_ABOVE * question.volume.sum() / parts
+    watch.notes |= {"parts": parts, "paths_s": round(paths_s, 4)}
+    watch.keep(watch)
     part_of = np.random.default_rng(seed).permutation(question.n_demands) % parts
     flow, slowest = np.zeros(len(choice.demand)), 0.0
     for part in range(parts):
@@ -46,5 +48,5 @@ def in_parts(
             return
         flow[chosen] += columns[: len(chosen)] * volume.mean()
         slowest = max(slowest, watch.seconds - begun)
-    watch.notes |= {"parts": parts, "paths_s": round(paths_s, 4), "s_with_a_core_a_part": round(paths_s + slowest, 4)}
+    watch.notes["s_with_a_core_a_part"] = round(paths_s + slowest, 4)
     watch.show(fitted(question, choice.with_flow(flow)))

@@ -111,6 +111,7 @@ def whole(question: Question, watch: Watch, *, solve: Solve, paths: str = "trees
     """Choose paths, solve the whole program, show the flows."""
     choice = CHOICES[paths](question)
     watch.notes |= {"paths": len(choice.demand), "paths_s": round(watch.seconds, 4)}
+    watch.keep(watch)
     columns = solve(program(question, choice, question.capacity), watch.left)
     if columns is None:
         watch.fault = "the solver had nothing to show"
