@@ -32,7 +32,8 @@ FAMILIES = {
 NODES = {"africa_nosc": 136, "north_america": 250, "africa": 403, "europe": 852, "americas": 1138, "emea": 1560,
          "eurasia": 2031, "world": 3815}  # fmt: skip
 QUICK = {"Gabriel graphs": ["gabriel/10/0", "gabriel/15/0", "gabriel/20/0"]}
-COLOURS = {"Gabriel graphs": "#2563a8", "backbones": "#c2541a"}
+GIVEN = "given"
+COLOURS = {"Gabriel graphs": "#2563a8", "backbones": "#c2541a", GIVEN: "#3f7d4e"}
 TITLES = {Objective.ADMITTED: "most volume", Objective.MLU: "least MLU"}
 COMPETITOR = "weights"
 
@@ -98,13 +99,18 @@ def _unfinished(found: Result, ours: Record) -> Result:
 
 
 def chosen(options: argparse.Namespace) -> Iterator[tuple[Objective, str, str]]:
-    """Yield what is asked, small networks first."""
+    """Yield what is asked, small networks first, those of ``--network`` as a family of their own."""
+    only = options.only_networks.split(",") if options.only_networks else None
     for objective in [Objective(options.objective)] if options.objective else Objective:
-        for family, networks in (QUICK if options.quick else FAMILIES).items():
+        for family, networks in {**(QUICK if options.quick else FAMILIES), GIVEN: options.network}.items():
             for network in networks:
-                last = network.split("/")[1]
-                if int(NODES.get(last, last)) <= options.most_nodes:
+                if family == GIVEN or ((only is None or network in only) and _nodes(network) <= options.most_nodes):
                     yield objective, family, network
+
+
+def _nodes(network: str) -> int:
+    name = network.split("/")[1]
+    return NODES[name] if name in NODES else int(name)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

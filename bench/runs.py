@@ -27,7 +27,6 @@ class Runs:
     def __init__(self, folder: Path | None, *, fresh: bool = False) -> None:
         self.folder, self.fresh = folder, fresh
         self._machine = machine()
-        self._seen: set[str] = set()
 
     def once(
         self, name: str, settings: Record, work: Callable[[], Record], suits: Callable[[Record], bool] = lambda _: True

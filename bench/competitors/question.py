@@ -19,6 +19,9 @@ IntArray = NDArray[np.integer]
 #: By how much of a capacity or a volume an answer may be off before it is refused.
 SLACK = 1e-6
 
+#: An answer that comes within this share of patience, and a second, still counts: solvers stop a little late.
+LATE = 1.05
+
 
 class Objective(StrEnum):
     """What is asked: the most volume within capacities, or everything with the least utilisation of any link."""
@@ -204,7 +207,9 @@ class Watch:
         shown_at = time.perf_counter()
         seconds = self.seconds
         verdict = check(self.question, answer)
-        if verdict.value is None:
+        if seconds > self.patience_s * LATE + 1.0:
+            self.fault = "an answer came after patience had run out"
+        elif verdict.value is None:
             self.fault = verdict.fault
         elif self.best is None or self.better(verdict.value, self.best):
             self.series.append((seconds, verdict.value))
