@@ -34,6 +34,7 @@ COMPETITORS = ("exact", "linprog", "highs", "pop", "weights", "netgraph")
 
 #: Values count as equal when they differ by less than this share.
 EQUAL = 1e-6
+ENDS_WITH_LESS = "ends with less"
 
 
 @dataclass(frozen=True)
@@ -125,17 +126,15 @@ def row(ours: Ours, contender: str, runs: Sequence[Record], objective: Objective
     name = CONTENDERS[contender][0]
     if contender == "pop" and "parts" in last.get("notes", {}):
         name += f"-{last['notes']['parts']}"
-    if len(reached) == len(runs):
+    ending = "" if len(reached) == len(runs) else how_it_ended(last, patience_s, shown=end is not None)
+    if not ending:
         timed = Timed(tuple(reached), None)
-    elif last.get("ended") and last["seconds"] < 0.99 * patience_s and not last["stopped"]:
-        name += " (ends with less)"
+    elif ending == ENDS_WITH_LESS:
         timed = Timed(tuple(run["seconds"] for run in runs), None)
     else:
-        ended_by = {"patience": f"stopped after {patience_s:g} s", "memory": "out of memory"}
-        name += f" ({ended_by.get(last['stopped'] or 'patience', 'failed')})"
         timed = Timed((patience_s,), None)
+    name += f" ({ending})" if ending else ""
     facts: dict[str, Any] = {
-        "nodes": ours.last["nodes"],
         "demands": ours.last["demands"],
         "certified_gap": ours.last["notes"]["gap"],
         "its_value_when_vbte_is_done": quality(last, ours.value, objective, within_s=Timed(ours.seconds, None).median),
@@ -144,8 +143,19 @@ def row(ours: Ours, contender: str, runs: Sequence[Record], objective: Objective
         "MB": ours.last["peak_mb"],
         "its_MB": last["peak_mb"],
     }
-    case = f"{ours.last['name']}, {objective}"
+    case = f"{ours.last['name']}, {ours.last['nodes']} nodes, {objective}"
     return Result(case, name, Timed(ours.seconds, None), timed, facts, ours_name=engine_name(ours.last))
+
+
+def how_it_ended(run: Record, patience_s: float, *, shown: bool) -> str:
+    """Return why a run does not have what vbte has."""
+    if run["stopped"] == "memory":
+        return "out of memory"
+    if run["stopped"] not in ("", "patience"):
+        return "failed"
+    if run["stopped"] == "patience" or run["seconds"] >= 0.99 * patience_s:
+        return f"stopped after {patience_s:g} s"
+    return ENDS_WITH_LESS if shown else "nothing to show"
 
 
 def engine_name(run: Record) -> str:

@@ -15,6 +15,7 @@ from networks import named_network, overload
 
 import vbte
 from vbte.demands import DemandMatrix
+from vbte.errors import SolverError
 from vbte.plan import Plan
 from vbte.solve import SolverProfile
 from vbte.topology import Topology
@@ -77,7 +78,11 @@ def flows_of(plan: Plan, question: Question) -> PathFlows:
 def planned(case: Case, watch: Watch, spec: Record) -> None:
     """vbte: read nothing, plan, prove; then show the flows and note what the certificate says."""
     settings = profile(engine=spec["engine"], gap=spec["gap"], time_limit_s=watch.patience_s)
-    plan = vbte.optimize(case.topology, case.demands, model=MODELS[case.objective], solver=settings)
+    try:
+        plan = vbte.optimize(case.topology, case.demands, model=MODELS[case.objective], solver=settings)
+    except SolverError as error:
+        watch.fault = str(error)
+        return
     seconds = watch.seconds
     certificate = plan.certificates[0]
     watch.notes |= {

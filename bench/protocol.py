@@ -170,7 +170,9 @@ def _version(package: str) -> str:
 
 def _line(result: Result) -> str:
     seconds = f"{result.ours_name} {result.ours.median:.3g} s, {result.competitor} {result.theirs.median:.3g} s"
-    facts = ", ".join(f"{name.replace('_', ' ')} {_rounded(value)}" for name, value in result.facts.items())
+    facts = ", ".join(
+        f"{name.replace('_', ' ')} {_rounded(value)}" for name, value in result.facts.items() if value is not None
+    )
     return f"{result.ratio:8.3g} x  {result.case}: {seconds}{'; ' + facts if facts else ''}"
 
 
@@ -184,7 +186,7 @@ def _record(result: Result) -> dict[str, Any]:
         "competitor_s": _rounded(result.theirs.median),
         "ours_range_s": _range(result.ours),
         "competitor_range_s": _range(result.theirs),
-        **{name: _rounded(value) for name, value in result.facts.items()},
+        **{name: _rounded(value) for name, value in result.facts.items() if value is not None},
     }
 
 

@@ -40,8 +40,14 @@ class Arcs:
 
     def between(self, tail: IntArray, head: IntArray) -> NDArray[np.int32]:
         """Return the arc from each of ``tail`` to each of ``head``; all of them have to be there."""
-        key = tail.astype(np.int64) * self.n_nodes + head
-        return self._order[np.searchsorted(self._key, key)].astype(np.int32)
+        return self._table[tail.astype(np.int64) * self.n_nodes + head]
+
+    @cached_property
+    def _table(self) -> NDArray[np.int32]:
+        """The arc of every pair of nodes: large, but looked up at once."""
+        table = np.full(self.n_nodes**2, -1, dtype=np.int32)
+        table[self._key] = self._order
+        return table
 
 
 @dataclass(frozen=True)
@@ -54,11 +60,11 @@ class Trees:
     before: NDArray[np.int32]
 
     @cached_property
-    def _levels(self) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]]:
+    def _levels(self) -> list[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]]:
         """For each number of hops from 1: cells (flat positions of row and node), cells before them, arcs between."""
         shape = self.before.shape
-        row = np.arange(shape[0])[:, None] * shape[1]
-        cells = np.arange(self.before.size).reshape(shape)
+        row = (np.arange(shape[0], dtype=np.int32) * shape[1])[:, None]
+        cells = np.arange(self.before.size, dtype=np.int32).reshape(shape)
         inner = self.before >= 0
         jump = np.where(inner, row + self.before, cells).ravel()
         first_jump, hops = jump, inner.ravel().astype(np.int32)

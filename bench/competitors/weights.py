@@ -38,14 +38,18 @@ def by_weights(question: Question, watch: Watch) -> None:
     new_pass = _Throughput if question.objective is Objective.ADMITTED else _Concurrent
     log_length = -np.log(question.capacity / question.capacity.mean())
     log_own = -np.log(question.volume / question.volume.mean())
-    epsilon, rounds, next_show, bound = COARSEST, 0, 0.0, None
-    while epsilon >= FINEST and watch.left > 0 and not watch.satisfied:
+    epsilon, rounds, bound = COARSEST, 0, None
+    next_show, last_words_s = 0.0, 0.0
+    while epsilon >= FINEST and watch.left > last_words_s and not watch.satisfied:
         attempt = new_pass(question, epsilon, log_length, log_own)
-        while not attempt.done and watch.left > 0 and not watch.satisfied:
+        while not attempt.done and watch.left > last_words_s and not watch.satisfied:
+            begun = watch.seconds
             attempt.round()
             rounds += 1
             if watch.seconds >= next_show:
                 watch.show(attempt.answer())
+                # Time is kept for one more round and one more answer.
+                last_words_s = 1.2 * (watch.seconds - begun)
                 next_show = watch.seconds * SHOW_EVERY
         watch.show(attempt.answer())
         bound = attempt.bound if bound is None or watch.better(bound, attempt.bound) else bound
