@@ -26,8 +26,12 @@ from competitors.trees import Trees
 
 COARSEST, FINEST = 0.5, 1 / 512
 
-#: Progress is shown when so much more time has passed.
-SHOW_EVERY = 1.15
+#: Progress is shown first after so many rounds, then when time has grown by so much, or by so many times what showing
+#: takes, whichever is later.
+FIRST_SHOW, SHOW_EVERY, SHOW_COSTS = 5, 0.15, 4.0
+
+#: How many rounds an answer is taken to cost before one has been shown.
+ANSWER_ROUNDS = 8
 
 #: A pass looks at its bound once in so many rounds, and fills what scaling has left in so many steps.
 BOUND_EVERY, FILL_STEPS = 8, 4
@@ -39,18 +43,20 @@ def by_weights(question: Question, watch: Watch) -> None:
     log_length = -np.log(question.capacity / question.capacity.mean())
     log_own = -np.log(question.volume / question.volume.mean())
     epsilon, rounds, bound = COARSEST, 0, None
-    next_show, last_words_s = 0.0, 0.0
+    next_show, last_words_s, answer_s = 0.0, 0.0, 0.0
     while epsilon >= FINEST and watch.left > last_words_s and not watch.satisfied:
         attempt = new_pass(question, epsilon, log_length, log_own)
         while not attempt.done and watch.left > last_words_s and not watch.satisfied:
             begun = watch.seconds
             attempt.round()
             rounds += 1
-            if watch.seconds >= next_show:
+            round_s = watch.seconds - begun
+            if rounds >= FIRST_SHOW and watch.seconds >= next_show:
                 watch.show(attempt.answer())
-                # Time is kept for one more round and one more answer.
-                last_words_s = 1.2 * (watch.seconds - begun)
-                next_show = watch.seconds * SHOW_EVERY
+                answer_s = watch.seconds - begun - round_s
+                next_show = watch.seconds + max(SHOW_EVERY * watch.seconds, SHOW_COSTS * answer_s)
+            # Time is kept for one more round and one more answer.
+            last_words_s = 1.2 * (round_s + (answer_s or ANSWER_ROUNDS * round_s))
         watch.show(attempt.answer())
         bound = attempt.bound if bound is None or watch.better(bound, attempt.bound) else bound
         watch.notes |= {"rounds": rounds, "epsilon": epsilon, "own_bound": bound}
