@@ -2,8 +2,9 @@
 
 Two ways to get them. Yen's algorithm (Yen 1971) by number of hops: exact, pair by pair. Or trees: every node's
 hop-shortest tree, then three more after the links that the node's earlier paths share have been made dearer (the link
-penalty approach; de la Barra, Perez and Anez 1993). Trees take a hundredth of the time, and the paths differ more:
-programs over them carried as much as over Yen's or a little more wherever both were tried.
+penalty approach; de la Barra, Perez and Anez 1993). Trees take a twentieth to a sixtieth of the time, and the paths
+differ more: programs over them carried as much as over Yen's, or a little more, on the three networks where both were
+tried.
 """
 
 from __future__ import annotations

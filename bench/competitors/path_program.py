@@ -2,7 +2,7 @@
 
 The most volume: maximise the sum of flow, load of each link <= capacity, flow of each demand <= volume. Least MLU:
 minimise u, load of each link <= u capacity, flow of each demand = volume. Two ways to the same solver: scipy's
-``linprog`` with its interior-point method (its simplex took more than four times as long on 197 nodes), and HiGHS
+``linprog`` with its interior-point method (on 197 nodes its simplex was not done in four times the time), and HiGHS
 itself with the crossover to a vertex left out, which linprog doesn't offer.
 """
 

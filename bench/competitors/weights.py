@@ -41,7 +41,8 @@ def by_weights(question: Question, watch: Watch) -> None:
     """Show ever better flows until patience or epsilon has run out or the target is reached."""
     new_pass = _Throughput if question.objective is Objective.ADMITTED else _Concurrent
     log_length = -np.log(question.capacity / question.capacity.mean())
-    log_own = -np.log(question.volume / question.volume.mean())
+    # Any start will do for the bound of a pass; equal ones let small demands take part before the large ones are full.
+    log_own = np.full(question.n_demands, log_length.min())
     epsilon, rounds, bound = COARSEST, 0, None
     next_show, last_words_s, answer_s = 0.0, 0.0, 0.0
     while epsilon >= FINEST and watch.left > last_words_s and not watch.satisfied:
