@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from competitors.trees import Arcs
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from scipy.sparse.csgraph import minimum_spanning_tree, shortest_path
+from scipy.spatial import Delaunay
 from scipy.spatial.distance import cdist
 
-from vbte.catalogue import load_model
+from vbte.catalogue import dataset, load_model
 from vbte.demands import DemandMatrix
 from vbte.instance import Instance, build_instance
 from vbte.paths.graph import link_graph
@@ -41,6 +46,89 @@ def network(source: str | Path) -> Topology:
         warnings.simplefilter("ignore")
         defaults = TopologyDefaults(capacity_gbps=CAPACITY_GBPS)
         return read_topology(wanted, defaults=defaults, name=source.stem if isinstance(source, Path) else source)
+
+
+def named_network(spec: str, *, capacity_unit: str = "Gbit/s") -> Topology:
+    """Return a network by one word: a generated one, a dataset of the project, a file, or topohub's name for it.
+
+    ``sparse-197``, ``geometric-1700``, ``abilene``, ``gabriel/100/0``, ``path/to/network.json``. ``capacity_unit`` is
+    the unit of capacities for which a file states none. Parallel links are merged: without policies that changes
+    nothing that can be carried, and no contender has to know about them.
+    """
+    kind, _, size = spec.rpartition("-")
+    if kind in GENERATED and size.isdigit():
+        return GENERATED[kind](int(size))
+    if Path(spec).is_file():
+        defaults = TopologyDefaults(capacity_gbps=CAPACITY_GBPS, capacity_unit=capacity_unit)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return merged(read_topology(Path(spec), defaults=defaults, name=Path(spec).stem))
+    return merged(network(spec) if "/" in spec else replace(read_topology(dataset(spec).topology), name=spec))
+
+
+def merged(topology: Topology) -> Topology:
+    """Return the topology with usable links only, and parallel ones as one link with all their capacity."""
+    links: dict[tuple[str, str], Link] = {}
+    for link in topology.links:
+        if link.drained or link.capacity_gbps <= 0:
+            continue
+        ends = (link.source, link.target)
+        before = links[ends].capacity_gbps if ends in links else 0.0
+        links[ends] = replace(links.get(ends, link), capacity_gbps=before + link.capacity_gbps)
+    return Topology(topology.nodes, tuple(links.values()), name=topology.name, origin=topology.origin)
+
+
+def geometric_network(n_nodes: int = 1700, *, degree: float = 5.0, seed: int = 1) -> Topology:
+    """Return a generated planar network of about ``degree`` links out of a node: the short part of a triangulation.
+
+    Places are uniform over 4000 km x 2000 km. Cables are those of a minimum spanning tree, then the shortest of the
+    Delaunay triangulation (Delaunay 1934) until ``degree / 2`` cables a node are there. A cable has 100, 40 or
+    10 Gbit/s each way: the tenth that lie on most hop-shortest paths, the next three tenths, the rest, as an operator
+    would have built them.
+    """
+    places = np.random.default_rng(seed).random((n_nodes, 2)) * [4000.0, 2000.0]
+    corners = Delaunay(places).simplices
+    sides = np.sort(np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [0, 2]]]), axis=1)
+    first, second = np.unique(sides, axis=0).T
+    km = np.hypot(*(places[first] - places[second]).T)
+    tree = minimum_spanning_tree(csr_array((km, (first, second)), shape=(n_nodes, n_nodes))).tocoo()
+    in_tree = np.isin(first * n_nodes + second, tree.row.astype(np.int64) * n_nodes + tree.col)
+    chosen = np.lexsort((km, ~in_tree))[: round(n_nodes * degree / 2)]
+    chosen = chosen[np.lexsort((second[chosen], first[chosen]))]
+    cables = np.stack([first[chosen], second[chosen]], axis=1)
+    rank = np.empty(len(cables), dtype=np.int64)
+    rank[np.argsort(-_shortest_paths_over(cables, n_nodes), kind="stable")] = np.arange(len(cables))
+    gbps = np.select([rank < 0.1 * len(cables), rank < 0.4 * len(cables)], [100.0, 40.0], 10.0)
+    nodes = tuple(Node(f"n{i}", latitude=float(y) / 111, longitude=float(x) / 111) for i, (x, y) in enumerate(places))
+    links = tuple(
+        replace(_link(*ends, km_of), capacity_gbps=capacity)
+        for (a, b), km_of, capacity in zip(cables.tolist(), km[chosen].tolist(), gbps.tolist(), strict=True)
+        for ends in ((a, b), (b, a))
+    )
+    return Topology(nodes, links, name=f"geometric-{n_nodes}")
+
+
+def _shortest_paths_over(cables: NDArray[np.int64], n_nodes: int) -> FloatArray:
+    """Return over how many hop-shortest paths, one for each pair of nodes, each cable is."""
+    tail, head = np.concatenate([cables, cables[:, ::-1]]).T
+    arcs = Arcs(n_nodes, tail, head)
+    over = arcs.trees(np.ones(len(tail))).loads(np.ones((n_nodes, n_nodes)) - np.eye(n_nodes)).sum(axis=0)
+    return np.asarray(over[: len(cables)] + over[len(cables) :])
+
+
+def overload(topology: Topology, *, times: float = 15.0, seed: int = 1) -> DemandMatrix:
+    """Return gravity demands ``times`` as large as hop-shortest paths carry without overload.
+
+    Masses are log-normal, sigma 1. One shortest path a pair, as Dijkstra's algorithm finds it.
+    """
+    n_nodes = len(topology.nodes)
+    mass = np.random.default_rng(seed).lognormal(sigma=1.0, size=n_nodes)
+    arcs = Arcs(n_nodes, topology.tail, topology.head)
+    trees = arcs.trees(np.ones(len(topology.links)))
+    volume = np.where(np.isfinite(trees.distance), np.outer(mass, mass), 0.0)
+    np.fill_diagonal(volume, 0.0)
+    busiest = (trees.loads(volume).sum(axis=0) / topology.capacity_gbps).max()
+    return _matrix(topology, np.asarray(volume * (times / busiest)))
 
 
 def sparse_network(n_nodes: int = 197, n_cables: int = 243, *, seed: int = 1) -> Topology:
@@ -104,3 +192,10 @@ def _scaled(topology: Topology, volume: FloatArray, load_share: float) -> FloatA
 def _matrix(topology: Topology, volume: FloatArray) -> DemandMatrix:
     source, destination = (ends.astype(np.int32) for ends in np.nonzero(volume))
     return DemandMatrix(tuple(node.id for node in topology.nodes), source, destination, volume[source, destination])
+
+
+#: What ``named_network`` can generate, by the word before the number of nodes.
+GENERATED = {
+    "geometric": geometric_network,
+    "sparse": lambda n_nodes: sparse_network(n_nodes, round(n_nodes * 243 / 197)),
+}

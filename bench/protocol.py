@@ -87,16 +87,28 @@ class Benchmark:
                 options.out = None
         return options
 
-    def report(self, results: Iterable[Result], options: argparse.Namespace) -> None:
-        """Print each result as it comes, ratio first, and write all down; a quick run only where ``--out`` says."""
+    def report(
+        self,
+        results: Iterable[Result],
+        options: argparse.Namespace,
+        *,
+        conclusions: Callable[[], Sequence[str]] = lambda: (),
+    ) -> None:
+        """Print each result as it comes, ratio first, and write all down; a quick run only where ``--out`` says.
+
+        ``conclusions`` is asked at the end for sentences about all results together.
+        """
         kept = []
         for result in results:
             kept.append(result)
             print(_line(result), flush=True)
+        sentences = list(conclusions())
+        print("\n".join(sentences), end="\n" * bool(sentences))
         if options.out is not None:
             options.out.mkdir(parents=True, exist_ok=True)
             path = options.out / f"{self.name}.json"
-            path.write_text(json.dumps(self._document(kept, options), indent=1) + "\n", encoding="utf-8")
+            document = self._document(kept, options) | ({"conclusions": sentences} if sentences else {})
+            path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
             print(f"written to {path}")
 
     def _document(self, results: Sequence[Result], options: argparse.Namespace) -> dict[str, Any]:
@@ -158,7 +170,9 @@ def _version(package: str) -> str:
 
 def _line(result: Result) -> str:
     seconds = f"{result.ours_name} {result.ours.median:.3g} s, {result.competitor} {result.theirs.median:.3g} s"
-    facts = ", ".join(f"{name.replace('_', ' ')} {_rounded(value)}" for name, value in result.facts.items())
+    facts = ", ".join(
+        f"{name.replace('_', ' ')} {_rounded(value)}" for name, value in result.facts.items() if value is not None
+    )
     return f"{result.ratio:8.3g} x  {result.case}: {seconds}{'; ' + facts if facts else ''}"
 
 
@@ -172,7 +186,7 @@ def _record(result: Result) -> dict[str, Any]:
         "competitor_s": _rounded(result.theirs.median),
         "ours_range_s": _range(result.ours),
         "competitor_range_s": _range(result.theirs),
-        **{name: _rounded(value) for name, value in result.facts.items()},
+        **{name: _rounded(value) for name, value in result.facts.items() if value is not None},
     }
 
 

@@ -13,7 +13,19 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 BEGIN, END = "<!-- results: python bench/summary.py --write -->", "<!-- end of results -->"
-ORDER = ("whole_command", "week", "reading", "building", "solving", "forms", "tables")
+ORDER = (
+    "whole_command",
+    "week",
+    "reading",
+    "building",
+    "solving",
+    "forms",
+    "tables",
+    "scale",
+    "growth",
+    "replan",
+    "classes",
+)
 #: Keys of a result that have columns of their own or say nothing to a reader.
 SHOWN = ("case", "ratio", "ours", "competitor", "ours_s", "competitor_s", "ours_range_s", "competitor_range_s")
 
@@ -33,7 +45,9 @@ def tables(found: list[dict[str, Any]]) -> str:
         rows.append(["---:", "---", "---:", "---", "---:", *("---:" for _ in facts)])
         rows += [_row(row, list(facts)) for row in document["results"]]
         lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-        parts.append(f"### {document['benchmark']}\n\n{document['subject']} {_where(document)}\n\n{lines}\n")
+        after = "".join(f"\n* {sentence}" for sentence in document.get("conclusions", ()))
+        after = f"\n{after}\n" if after else ""
+        parts.append(f"### {document['benchmark']}\n\n{document['subject']} {_where(document)}\n\n{lines}\n{after}")
     return "\n".join(parts)
 
 

@@ -91,6 +91,6 @@ def test_the_page_shows_the_results_on_file() -> None:
 @pytest.mark.parametrize("path", sorted((BENCH / "results").glob("*.json")), ids=lambda path: path.stem)
 def test_results_on_file_are_small_and_do_not_name_the_machine(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert len(text) < 50_000
+    assert len(text) < 100_000
     assert platform.node() not in text or len(platform.node()) < 4
     assert json.loads(text)["machine"].keys() == {"processor", "cores", "system", "python", "libraries"}
