@@ -19,7 +19,6 @@ from vbte.tolerance import OPTIMALITY_GAP_SHARE
 def certified(plan: Plan, oracle: PathOracle) -> tuple[Certificate, ...]:
     """Return the certificates of the stages done so far: values read off the plan, bounds proven by the prices.
 
-
     A stage whose level is not known yet (NaN) is held where the plan is. A stage the solver did not finish gets the
     best bound that guessed prices prove.
     """

@@ -6,7 +6,7 @@ new link prices, add them, and stop when there are none (Ford and Fulkerson 1958
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,7 +18,6 @@ from vbte.errors import InfeasibleError, SolverError
 from vbte.formulation.constraints import hold_row, matrix_of, scaled_figure
 from vbte.formulation.layout import Layout
 from vbte.formulation.program import (
-    NO_PATHS,
     build_program,
     column_bounds,
     feasibility_costs,
@@ -32,7 +31,7 @@ from vbte.plan import Fairness, PathSet, Prices, Reason, Termination
 from vbte.policy import StageKind
 from vbte.solve import Deadline, Session, Solution, SolverProfile, open_session
 from vbte.tolerance import CAPACITY_SLACK_SHARE, PRICING_SLACK
-from vbte.topology import BoolArray, FloatArray
+from vbte.topology import FloatArray
 
 #: Called with a line of text whenever there is something to say.
 Progress = Callable[[str], None]
@@ -73,8 +72,7 @@ class StagedProgram:
     """One program at a solver, going through its stages.
 
     ``paths`` are the path columns so far, in column order; ``generates`` says whether more may be added.
-    ``hold_rows`` maps the index of an earlier certificate to (row, scale of the row). ``closed`` (n_columns of the
-    layout,) marks link flows that are kept at 0 until the link prices say that they would help.
+    ``hold_rows`` maps the index of an earlier certificate to (row, scale of the row).
     """
 
     tools: Tools
@@ -84,42 +82,10 @@ class StagedProgram:
     session: Session = field(init=False)
     hold_rows: dict[int, tuple[int, float]] = field(default_factory=dict)
     columns_generated: int = 0
-    closed: BoolArray | None = None
-    _upper: FloatArray = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
         program = build_program(self.layout, self.paths)
         self.session = open_session(program, self.tools.profile, self.tools.deadline)
-
-    def start_with(self, likely: Mapping[int, BoolArray]) -> None:
-        """Close all link flows but the likely ones: for each class a mask (n_nodes, n_links), destination by link.
-
-        The optimum stays that over all paths, since closed flows are opened as soon as they would help.
-        """
-        self.closed = np.zeros(self.layout.n_columns, dtype=np.bool_)
-        for block in self.layout.link_flows:
-            if block.class_index in likely:
-                mask = ~likely[block.class_index][block.destinations][:, block.graph.links]
-                self.closed[block.first_column : block.first_column + block.n_columns] = mask.reshape(-1)
-
-    def _set_column_bounds(self, lower: FloatArray, upper: FloatArray) -> None:
-        self._upper = upper
-        if self.closed is not None:
-            upper = upper.copy()
-            upper[: len(self.closed)][self.closed] = 0.0
-        self.session.set_column_bounds(lower, upper)
-
-    def _opened(self, row_dual: FloatArray) -> int:
-        """Open the closed link flows whose reduced cost is negative; return how many."""
-        if self.closed is None or not self.closed.any():
-            return 0
-        program = self.session.program
-        reduced = (program.cost - program.matrix.T @ row_dual)[: len(self.closed)]
-        helpful = self.closed & (reduced < -PRICING_SLACK) & (self._upper[: len(self.closed)] > 0)
-        self.closed &= ~helpful
-        if helpful.any():
-            self._set_column_bounds(program.lower, self._upper)
-        return int(helpful.sum())
 
     def require_feasible(self, problem: StageProblem) -> None:
         """Find a start that carries every demand within every limit, or say what clashes.
@@ -132,7 +98,7 @@ class StagedProgram:
         cap = problem.utilization_cap * self.layout.mean_capacity
         lower[column], upper[column] = (cap, np.inf) if np.isfinite(cap) else (0.0, np.inf)
         upper[self.layout.elastic_column] = np.inf
-        self._set_column_bounds(lower, upper)
+        self.session.set_column_bounds(lower, upper)
         self.session.set_costs(feasibility_costs(self.layout, problem, len(self.paths)))
         solution = self._generate(problem, feasibility=True)
         if solution.primal is None:
@@ -152,7 +118,7 @@ class StagedProgram:
             if index not in self.hold_rows:
                 self._add_hold(problem, index)
         lower, upper = column_bounds(self.layout, problem, len(self.paths))
-        self._set_column_bounds(lower, upper)
+        self.session.set_column_bounds(lower, upper)
         self._set_row_bounds(problem)
         costs, factor = stage_costs(self.layout, problem, self.paths)
         self.session.set_costs(costs)
@@ -174,26 +140,18 @@ class StagedProgram:
         )
 
     def _generate(self, problem: StageProblem, *, feasibility: bool = False) -> Solution:
-        """Solve, adding path columns and opening link flows until no admissible path could improve the objective."""
+        """Solve, adding path columns until no admissible path could improve the objective."""
         solution = self.session.solve()
-        by_path = self.generates and len(self.layout.path_commodities) > 0
-        if not by_path and self.closed is None:
+        if not self.generates or not len(self.layout.path_commodities):
             return solution
-        if solution.termination.reason is Reason.INFEASIBLE and self.closed is not None:
-            # What is closed may be what it takes.
-            self.closed = None
-            self._set_column_bounds(self.session.program.lower, self._upper)
-            solution = self.session.solve()
         for round_ in range(ROUND_LIMIT):
             if solution.row_dual is None or solution.termination.reason is not Reason.OPTIMAL:
                 return solution
-            found = self._improving_paths(problem, solution.row_dual, feasibility=feasibility) if by_path else NO_PATHS
-            opened = self._opened(solution.row_dual)
-            if not len(found) and not opened:
+            found = self._improving_paths(problem, solution.row_dual, feasibility=feasibility)
+            if not len(found):
                 return solution
-            self.tools.progress(f"{problem.label}: round {round_ + 1}, {len(found) or opened} new columns")
-            if len(found):
-                self._add_paths(problem, found, feasibility=feasibility)
+            self.tools.progress(f"{problem.label}: round {round_ + 1}, {len(found)} new paths")
+            self._add_paths(problem, found, feasibility=feasibility)
             better = self.session.solve()
             if better.primal is None:
                 # Stopped by a limit: what the last round found is still a plan.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -21,18 +21,13 @@ from vbte.errors import InputError, SolverError
 from vbte.formulation.layout import build_layout
 from vbte.formulation.program import NO_PATHS
 from vbte.instance import Instance
-from vbte.oracle import PathOracle, merged_paths, routable
+from vbte.oracle import merged_paths, routable
 from vbte.plan import Certificate, EngineReport, PathSet, Plan, Reason, Termination
 from vbte.policy import VOLUME_STAGES, Admission, CapacityRule, StageKind
 from vbte.solve import Deadline, Engine, SolverProfile
-from vbte.topology import BoolArray
 
 #: Link flows beyond which one program for all demands takes minutes, and link prices take over (see bench/README.md).
 EXACT_LINK_FLOWS = 120_000
-
-#: Up to here the exact engine finishes what link prices began, if the gap is still too wide after a look or two.
-FINISHED_LINK_FLOWS = 400_000
-LOOKS_BEFORE_FINISH = 1
 
 
 def allocate(
@@ -87,26 +82,14 @@ def by_prices(problem: StageProblem, tools: Tools) -> bool:
 def _plan_by_prices(
     tools: Tools, plan: Plan, entries: Sequence[StageEntry], shortest: PathSet, previous: Plan | None
 ) -> Plan:
-    """Plan by link prices; the exact engine goes on from there where that is not enough and it can be done."""
-    gap = tools.profile.gap
-    problem = stage_problem(plan.instance, entries[0], plan.certificates, plan.class_link_load_gbps)
-    finishes = n_link_flows(problem, tools.oracle) <= FINISHED_LINK_FLOWS
-    found = plan_by_prices(
-        tools, plan, entries, shortest, gap=gap, looks=LOOKS_BEFORE_FINISH if finishes else None, previous=previous
-    )
-    stopped = tools.deadline.remaining_s <= 0
-    if found.plan is not None and (found.gap <= gap or stopped or not finishes):
-        return _by_prices_reported(found.plan, entries)
-    if stopped:
-        raise SolverError("stopped before a plan was found that carries all demands within the limits")
-    tools.progress("the exact engine goes on from here")
-    finished = _plan_together(tools, plan, entries, shortest, found.likely)
-    if found.plan is None or _gap(finished, tools.oracle) <= found.gap:
-        return replace(finished, engine=replace(finished.engine, engine=f"{Engine.PRICE_DIRECTED}, finished exactly"))
-    return _by_prices_reported(found.plan, entries)
-
-
-def _by_prices_reported(plan: Plan, entries: Sequence[StageEntry]) -> Plan:
+    """Plan by link prices. What has to be carried in full, and could not be, is left to the exact engine."""
+    try:
+        plan = plan_by_prices(tools, plan, entries, shortest, gap=tools.profile.gap, previous=previous)
+    except SolverError as error:
+        if tools.deadline.remaining_s <= 0:
+            raise
+        tools.progress(f"{error}: the exact engine takes over")
+        return _plan_together(tools, plan, entries, shortest)
     instance = plan.instance
     present = np.unique(instance.class_index[np.isin(instance.priority, entries[0][2])]).tolist()
     forms = {instance.rules[c].policy.name: "near-shortest links by destination" for c in present}
@@ -115,36 +98,18 @@ def _by_prices_reported(plan: Plan, entries: Sequence[StageEntry]) -> Plan:
     )
 
 
-def _gap(plan: Plan, oracle: PathOracle) -> float:
-    """Return the gap of a plan whose last stages are done, inf where it is not proven."""
-    n_done = len(plan.certificates)
-    gaps = [one.gap for one in certified(plan, oracle)[:n_done]]
-    return max((np.inf if gap is None else gap for gap in gaps), default=0.0)
-
-
 def _empty_plan(instance: Instance, profile: SolverProfile) -> Plan:
     solver = profile.solver or str(profile.backend)
     report = EngineReport(str(Engine.EXACT), solver, forms={}, rows=0, columns=0)
     return Plan(instance, NO_PATHS, np.empty(0), (), Termination(Reason.ERROR), report)
 
 
-def _plan_together(
-    tools: Tools,
-    plan: Plan,
-    entries: Sequence[StageEntry],
-    shortest: PathSet,
-    likely: Mapping[int, BoolArray] | None = None,
-) -> Plan:
-    """Solve the stages of classes that are planned together; return the plan with their flows and holds added.
-
-    ``likely`` says for each class which links are likely to carry flow towards which node, (n_nodes, n_links).
-    """
+def _plan_together(tools: Tools, plan: Plan, entries: Sequence[StageEntry], shortest: PathSet) -> Plan:
+    """Solve the stages of classes that are planned together; return the plan with their flows and holds added."""
     instance, loads = plan.instance, plan.class_link_load_gbps
     problem = stage_problem(instance, entries[0], plan.certificates, loads)
     forms = choose_forms(problem, tools.oracle)
     program = _program(tools, problem, forms, shortest)
-    if likely:
-        program.start_with(likely)
     if _may_not_fit(problem):
         program.require_feasible(problem)
     reference = None if program.generates else _reference(tools, problem, program.paths, shortest)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vbte.allocate.priced.market import Group
 from vbte.paths.elimination import UNREACHABLE, Float32Array
-from vbte.topology import BoolArray, FloatArray
+from vbte.topology import FloatArray
 
 IndexArray = NDArray[np.intp]
 
@@ -83,12 +83,6 @@ class DestinationDag:
         opens[1:] = self.tail[1:] != self.tail[:-1]
         self.run = np.concatenate([np.flatnonzero(opens), [len(order)]])
         self.wave_run = np.searchsorted(self.run, self.wave)
-
-    def links_by_destination(self, n_nodes: int, n_links: int) -> BoolArray:
-        """Return which links are kept towards which node, shape (n_nodes, n_links)."""
-        kept = np.zeros((n_nodes, n_links), dtype=np.bool_)
-        kept[self.destinations[self.tail % self._width], self.link] = True
-        return kept
 
     @property
     def n_waves(self) -> int:

@@ -26,6 +26,7 @@ from vbte.allocate.priced.routing import AllPaths
 from vbte.allocate.priced.warm import carried_over
 from vbte.allocate.settle import settle
 from vbte.bounds import StageEntry, StageProblem, lagrangian_bound, stage_problem, stage_value
+from vbte.errors import SolverError
 from vbte.oracle import PathOracle, merged_paths, select_paths
 from vbte.plan import Certificate, Limit, PathSet, Plan, Prices, Reason, Termination
 from vbte.policy import Admission, CandidateKind, CapacityRule, Split, StageKind
@@ -106,18 +107,6 @@ def n_link_flows(problem: StageProblem, oracle: PathOracle) -> int:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Found:
-    """What a search came to: the best plan (None: none kept all limits) and its gap.
-
-    ``likely`` holds for each class the links that near-shortest paths take towards each node, (n_nodes, n_links).
-    """
-
-    plan: Plan | None
-    gap: float
-    likely: dict[int, BoolArray]
-
-
 def plan_by_prices(
     tools: Tools,
     plan: Plan,
@@ -125,18 +114,19 @@ def plan_by_prices(
     shortest: PathSet,
     *,
     gap: float,
-    looks: int | None = None,
     previous: Plan | None = None,
-) -> Found:
+) -> Plan:
     """Return the plan with flows and proven certificates added for the stages of classes that are planned together.
 
-    Stops when every stage's gap is ``gap`` or less, at the deadline, after so many ``looks``, or when looking closer no
-    longer helps. Starts from the paths and prices of a ``previous`` plan, if there is one.
+    Stops when every stage's gap is ``gap`` or less, at the deadline, or when looking closer no longer helps. Starts
+    from the paths and prices of a ``previous`` plan, if there is one. Raises SolverError when no plan was found that
+    carries what has to be carried.
     """
     search = _Search(tools, plan, entries, shortest, gap)
-    search.previous = previous
-    search.run(LEVELS[:looks])
-    return Found(search.best, search.best_gap, search.likely)
+    search.run(previous)
+    if search.best is None:
+        raise SolverError("no plan was found that carries all demands within the limits")
+    return search.best
 
 
 class _Search:
@@ -154,25 +144,23 @@ class _Search:
         self.n_active = ACTIVE_LINKS
         self.best: Plan | None = None
         self.best_gap = np.inf
-        self.previous: Plan | None = None
         # Prices that proved most for a stage so far, by its label.
         self.proofs: dict[str, Prices] = {}
-        self.likely: dict[int, BoolArray] = {}
 
-    def run(self, levels: Sequence[Level]) -> None:
+    def run(self, previous: Plan | None) -> None:
         """Search until the goal is reached, the deadline has come or the levels are used up."""
         deadline = self.tools.deadline
         if deadline.remaining_s <= 0:
             self.best = self._shortest_paths()
             return
-        if self.previous is not None and self._replanned(self.previous):
+        if previous is not None and self._replanned(previous):
             return
         utilization = self._plain_utilization()
         outlook = self._look_out(utilization)
         found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
         prices = self._start(found, outlook, utilization)
         prices = self._descend(found, prices, SCOUT)
-        for position, level in enumerate(levels):
+        for position, level in enumerate(LEVELS):
             prices = self._look(prices, level)
             self.tools.progress(f"look {position + 1}: gap {self.best_gap:.2e}")
             if self.best_gap <= self.goal or self._must_stop():
@@ -188,18 +176,9 @@ class _Search:
         stop = partial(self._fits, 1.5 * step.barrier + DAG_MISFIT * self.precision)
         routes = route(found, self.all_paths, prices, dag_step, stop)
         smooth = [(found, prices), (found, routes.prices)]
-        self._remember(routes)
         routes = fitted(self.before.instance, self.tools.oracle, found, routes, LEFT_OVER * self.precision)
         self._keep(self._candidate(routes), outlook, smooth)
         return prices
-
-    def _remember(self, routes: Routes) -> None:
-        """Add the links that the routes were made from to those that are likely to carry something."""
-        instance = self.before.instance
-        for dag in routes.dags:
-            kept = dag.links_by_destination(len(instance.topology.nodes), len(instance.topology.links))
-            for c in np.unique(instance.class_index[dag.group.commodities]).tolist():
-                self.likely[c] = self.likely[c] | kept if c in self.likely else kept
 
     def _replanned(self, previous: Plan) -> bool:
         """Keep the plan that follows from an earlier one, and tell whether it is good enough."""

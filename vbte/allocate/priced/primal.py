@@ -27,15 +27,11 @@ _LEFT_OVER = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Routes:
-    """Paths and what they carry, in shares of the market's total volume; ``prices`` (R, n_links) that led to them.
-
-    ``dags`` are the near-shortest links that they were made from.
-    """
+    """Paths and what they carry, in shares of the market's total volume; ``prices`` (R, n_links) that led to them."""
 
     paths: PathSet
     flow: FloatArray
     prices: FloatArray
-    dags: tuple[DestinationDag, ...] = ()
 
 
 def route(
@@ -64,7 +60,7 @@ def route(
         parts.append(paths)
         flows.append(flow)
     order = np.argsort(np.concatenate([part.commodity for part in parts]), kind="stable")
-    return Routes(merged_paths(parts), np.concatenate(flows)[order], prices, tuple(dags))
+    return Routes(merged_paths(parts), np.concatenate(flows)[order], prices)
 
 
 def fitted(instance: Instance, oracle: PathOracle, found: Market, routes: Routes, enough: float) -> Routes:
