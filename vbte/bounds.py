@@ -25,6 +25,9 @@ StageEntry = tuple[Stage, int | None, tuple[int, ...]]
 #: A hold this close to the whole volume, as a share, means that everything is admitted.
 FULL_SHARE = 1.0 - 1e-9
 
+#: Commodities priced at once where each has its own price of every link.
+_COMMODITIES_AT_ONCE = 4096
+
 
 @dataclass(frozen=True, eq=False)
 class StageProblem:
@@ -177,7 +180,7 @@ def lagrangian_bound(problem: StageProblem, prices: Prices, oracle: PathOracle) 
     instance = problem.instance
     commodities = np.flatnonzero(problem.scope)
     price = np.full(instance.n_commodities, np.inf)
-    price[commodities] = oracle.cheapest(link_weights(problem, prices, commodities), commodities).price
+    price[commodities] = _cheapest_prices(problem, prices, oracle, commodities)
     gain = np.zeros(instance.n_commodities)
     rhs = 0.0
     for index, held in problem.price_rows().items():
@@ -210,6 +213,20 @@ def lagrangian_bound(problem: StageProblem, prices: Prices, oracle: PathOracle) 
         return None
     # Adding 0 turns -0.0 into 0.0.
     return (-total if problem.kind is StageKind.ADMITTED else total) + 0.0
+
+
+def _cheapest_prices(
+    problem: StageProblem, prices: Prices, oracle: PathOracle, commodities: NDArray[np.intp]
+) -> FloatArray:
+    """Return the price of the cheapest admissible path of each commodity, shape (len(commodities),)."""
+    if problem.instance.n_matrices == 1:
+        return oracle.prices(link_weights(problem, prices, commodities), commodities)
+    # With several matrices every commodity sees prices of its own; not all of them fit into memory.
+    price = np.empty(len(commodities))
+    for first in range(0, len(commodities), _COMMODITIES_AT_ONCE):
+        some = commodities[first : first + _COMMODITIES_AT_ONCE]
+        price[first : first + len(some)] = oracle.prices(link_weights(problem, prices, some), some)
+    return price
 
 
 def _concurrent_bound(problem: StageProblem, price: FloatArray, priced_capacity: float, rhs: float) -> float | None:

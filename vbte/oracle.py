@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,7 +17,9 @@ from vbte.paths.graph import LinkGraph, link_graph
 from vbte.plan import PathSet
 from vbte.policy import PathFigure
 from vbte.tolerance import PATH_BOUND_SLACK_SHARE
-from vbte.topology import FloatArray, Topology
+from vbte.topology import FloatArray, IntArray, Topology
+
+Positions = NDArray[np.intp]
 
 
 def link_figure(topology: Topology, figure: PathFigure) -> FloatArray:
@@ -38,6 +41,16 @@ class Cheapest:
 
 
 @dataclass(frozen=True, eq=False)
+class _Question:
+    """Commodities of one class that see the same prices; ``place`` is where they stand among all that are asked for."""
+
+    class_index: int
+    weight: FloatArray
+    commodities: Positions
+    place: Positions
+
+
+@dataclass(frozen=True, eq=False)
 class PathOracle:
     """Shortest-path machinery of one instance, built once: a graph per class."""
 
@@ -49,49 +62,78 @@ class PathOracle:
         topology = self.instance.topology
         return tuple(link_graph(topology, rules.link_allowed, rules.transit) for rules in self.instance.rules)
 
-    def cheapest(
-        self, weight: FloatArray, commodities: NDArray[np.intp], *, tie_break: FloatArray | None = None
-    ) -> Cheapest:
+    def cheapest(self, weight: FloatArray, commodities: Positions, *, tie_break: FloatArray | None = None) -> Cheapest:
         """Return the cheapest admissible path of each of ``commodities`` (positions).
 
         ``weight`` (n_classes, n_links) prices links per class, or (len(commodities), n_links) per commodity when the
         instance has several matrices. ``tie_break`` (n_links,) prefers among equal prices; prices stay exact.
         """
-        per_class = self.instance.n_matrices == 1
-        parts: list[tuple[NDArray[np.intp], FloatArray, PathSet]] = []
-        class_index = self.instance.class_index[commodities]
-        for position, rules in enumerate(self.instance.rules):
-            mine = np.flatnonzero(class_index == position)
-            if not len(mine):
-                continue
-            if per_class:
-                parts.append((mine, *self._of_class(position, rules, weight[position], commodities[mine], tie_break)))
-                continue
-            for one in mine:
-                found = self._of_class(position, rules, weight[one], commodities[one : one + 1], tie_break)
-                parts.append((np.array([one]), *found))
-        return _assembled(parts, commodities)
+        asked = self._questions(weight, commodities)
+        return _assembled([(part.place, *self._of_class(part, tie_break)) for part in asked], commodities)
 
-    def _of_class(
-        self,
-        position: int,
-        rules: ClassRules,
-        weight: FloatArray,
-        commodities: NDArray[np.intp],
-        tie_break: FloatArray | None,
-    ) -> tuple[FloatArray, PathSet]:
+    def cheapest_by_class(self, weight: FloatArray, commodities: Positions) -> Cheapest:
+        """Return the cheapest admissible paths where all commodities of a class see one price per link.
+
+        ``weight`` (n_classes, n_links), however many matrices the instance has.
+        """
+        asked = self._by_class(weight, commodities)
+        return _assembled([(part.place, *self._of_class(part, None)) for part in asked], commodities)
+
+    def prices(self, weight: FloatArray, commodities: Positions) -> FloatArray:
+        """Return what ``cheapest`` says of prices, shape (len(commodities),), without the paths.
+
+        Paths are looked at only for classes whose bounds speak of whole paths.
+        """
+        price = np.full(len(commodities), np.inf)
+        for asked in self._questions(weight, commodities):
+            if self.instance.rules[asked.class_index].depends_on_path:
+                price[asked.place] = self._of_class(asked, None)[0]
+                continue
+            sources, row = self._sources(asked.commodities)
+            distance = self.graphs[asked.class_index].distances(asked.weight, sources)
+            price[asked.place] = distance[row, self.instance.destination[asked.commodities]]
+        return price
+
+    def _questions(self, weight: FloatArray, commodities: Positions) -> Iterator[_Question]:
+        """Yield commodities that share a class and a price of every link, with those prices."""
+        if self.instance.n_matrices == 1:
+            yield from self._by_class(weight, commodities)
+            return
+        for position, mine in self._classes(commodities):
+            for one in mine:
+                yield _Question(position, weight[one], commodities[one : one + 1], np.array([one]))
+
+    def _by_class(self, weight: FloatArray, commodities: Positions) -> Iterator[_Question]:
+        for position, mine in self._classes(commodities):
+            yield _Question(position, weight[position], commodities[mine], mine)
+
+    def _classes(self, commodities: Positions) -> Iterator[tuple[int, Positions]]:
+        """Yield each class that is among the commodities, and where."""
+        class_index = self.instance.class_index[commodities]
+        for position in range(len(self.instance.rules)):
+            mine = np.flatnonzero(class_index == position)
+            if len(mine):
+                yield position, mine
+
+    def _sources(self, commodities: Positions) -> tuple[IntArray, IntArray]:
+        """Return the distinct sources of commodities, sorted, and each commodity's place among them."""
+        source = self.instance.source[commodities]
+        among = np.zeros(len(self.instance.topology.nodes), dtype=np.bool_)
+        among[source] = True
+        row = np.cumsum(among, dtype=np.int32) - 1
+        return np.flatnonzero(among).astype(np.int32), row[source]
+
+    def _of_class(self, asked: _Question, tie_break: FloatArray | None) -> tuple[FloatArray, PathSet]:
         """Return price and path of commodities of one class under one weight."""
-        instance, graph = self.instance, self.graphs[position]
-        source, destination = instance.source[commodities], instance.destination[commodities]
-        sources, row = np.unique(source, return_inverse=True)
-        steered = weight if tie_break is None else _nudged(weight, tie_break)
-        tree = graph.shortest(steered, sources.astype(np.int32))
-        start, links = tree.paths(row.astype(np.int32), destination)
-        paths = PathSet(start, links, commodities.astype(np.int32))
+        graph, rules, weight = self.graphs[asked.class_index], self.instance.rules[asked.class_index], asked.weight
+        destination = self.instance.destination[asked.commodities]
+        sources, row = self._sources(asked.commodities)
+        tree = graph.shortest(weight if tie_break is None else _nudged(weight, tie_break), sources)
+        paths = PathSet(*tree.paths(row, destination), asked.commodities.astype(np.int32))
         if tie_break is None:
             price = tree.distance[row, destination]
         else:
-            price = np.where(np.diff(start) > 0, paths.sums(weight), np.inf)
+            price = np.where(paths.hops > 0, paths.sums(weight), np.inf)
         if not rules.depends_on_path:
             return price, paths
         return self._constrained(rules, graph, weight, price, paths)
@@ -99,23 +141,23 @@ class PathOracle:
     def _constrained(
         self, rules: ClassRules, graph: LinkGraph, weight: FloatArray, price: FloatArray, paths: PathSet
     ) -> tuple[FloatArray, PathSet]:
-        """Replace the paths that break the class's bounds; most cheapest paths keep them."""
+        """Replace the paths that break the class's bounds, which go last; most cheapest paths keep them."""
         topology = self.instance.topology
         broken = np.flatnonzero(~keeps_bounds(rules, topology, paths) & np.isfinite(price))
         if not len(broken):
             return price, paths
         search = ConstrainedSearch(graph, weight, topology.latency_ms)
         bounds = path_bounds(rules)
-        rows = [paths[i] for i in range(len(paths))]
-        price = price.copy()
+        price, mended = price.copy(), []
         for i in broken:
             commodity = paths.commodity[i]
             found = search.cheapest(
                 int(self.instance.source[commodity]), int(self.instance.destination[commodity]), bounds
             )
             price[i] = found.lower_bound
-            rows[i] = np.array(found.links or (), dtype=np.int32)
-        return price, _path_set(rows, paths.commodity)
+            mended.append(np.array(found.links or (), dtype=np.int32))
+        kept = select_paths(paths, np.setdiff1d(np.arange(len(paths)), broken))
+        return price, _concatenated([kept, _path_set(mended, paths.commodity[broken])])
 
 
 def routable(instance: Instance) -> tuple[PathOracle, PathSet]:
@@ -127,7 +169,7 @@ def routable(instance: Instance) -> tuple[PathOracle, PathSet]:
     every = np.arange(instance.n_commodities)
     latency = instance.topology.latency_ms
     weight = np.tile(latency + max(float(latency.mean()), 1.0) * 1e-3, (len(instance.rules), 1))
-    first = oracle.cheapest(weight if instance.n_matrices == 1 else weight[instance.class_index], every)
+    first = oracle.cheapest_by_class(weight, every)
     served = np.zeros(instance.n_commodities, dtype=np.bool_)
     served[first.paths.commodity] = True
     if served.all():
@@ -166,12 +208,10 @@ def keeps_bounds(rules: ClassRules, topology: Topology, paths: PathSet) -> NDArr
     bounds = path_bounds(rules)
     keeps = paths.sums(topology.latency_ms) <= bounds.latency_ms * (1 + PATH_BOUND_SLACK_SHARE)
     keeps &= paths.hops <= bounds.hops
-    owner = np.repeat(np.arange(len(paths)), paths.hops)
     for link in bounds.links:
-        keeps &= np.bincount(owner[paths.links == link], minlength=len(paths)) > 0
+        keeps &= paths.visiting(np.arange(len(topology.links)) == link)
     for node in bounds.nodes:
-        touches = (topology.head[paths.links] == node) | (topology.tail[paths.links] == node)
-        keeps &= np.bincount(owner[touches], minlength=len(paths)) > 0
+        keeps &= paths.visiting((topology.head == node) | (topology.tail == node))
     return np.asarray(keeps)
 
 
@@ -188,7 +228,7 @@ def _path_set(rows: list[NDArray[np.int32]], commodity: NDArray[np.int32]) -> Pa
     return PathSet(start, links, commodity)
 
 
-def _assembled(parts: list[tuple[NDArray[np.intp], FloatArray, PathSet]], commodities: NDArray[np.intp]) -> Cheapest:
+def _assembled(parts: list[tuple[Positions, FloatArray, PathSet]], commodities: Positions) -> Cheapest:
     """Put the answers of all classes back in the order asked; drop commodities without a path from the path set."""
     price = np.full(len(commodities), np.inf)
     for mine, part_price, _ in parts:
@@ -198,18 +238,28 @@ def _assembled(parts: list[tuple[NDArray[np.intp], FloatArray, PathSet]], commod
 
 def merged_paths(parts: list[PathSet]) -> PathSet:
     """Return all non-empty paths of several sets as one, sorted by commodity."""
+    whole = parts[0] if len(parts) == 1 else _concatenated(parts)
+    return select_paths(whole, np.flatnonzero(whole.hops > 0), by_commodity=True)
+
+
+def _concatenated(parts: list[PathSet]) -> PathSet:
     hops = np.concatenate([part.hops for part in parts]) if parts else np.empty(0, dtype=np.int64)
     commodity = np.concatenate([part.commodity for part in parts]) if parts else np.empty(0, dtype=np.int32)
     links = np.concatenate([part.links for part in parts]) if parts else np.empty(0, dtype=np.int32)
-    start = np.concatenate([[0], np.cumsum(hops)]).astype(np.int64)
-    return select_paths(PathSet(start, links, commodity), np.flatnonzero(hops > 0), by_commodity=True)
+    return PathSet(np.concatenate([[0], np.cumsum(hops)]).astype(np.int64), links, commodity)
 
 
-def select_paths(paths: PathSet, chosen: NDArray[np.intp], *, by_commodity: bool = False) -> PathSet:
+def select_paths(paths: PathSet, chosen: Positions, *, by_commodity: bool = False) -> PathSet:
     """Return the chosen paths, optionally in order of commodity (stable)."""
-    if by_commodity:
+    if by_commodity and (np.diff(paths.commodity[chosen]) < 0).any():
         chosen = chosen[np.argsort(paths.commodity[chosen], kind="stable")]
+    if len(chosen) == len(paths) and (np.diff(chosen) > 0).all():
+        return paths
     hops = paths.hops[chosen]
     start = np.concatenate([[0], np.cumsum(hops)]).astype(np.int64)
-    within = np.arange(start[-1]) - np.repeat(start[:-1], hops)
-    return PathSet(start, paths.links[np.repeat(paths.start[:-1][chosen], hops) + within], paths.commodity[chosen])
+    picked = PathSet(start, np.empty(int(start[-1]), dtype=np.int32), paths.commodity[chosen])
+    shift = paths.start[:-1][chosen] - start[:-1]
+    for block in picked.blocks():
+        first, last = int(start[block.start]), int(start[block.stop])
+        picked.links[first:last] = paths.links[np.arange(first, last) + np.repeat(shift[block], hops[block])]
+    return picked

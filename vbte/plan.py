@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -12,7 +13,10 @@ from numpy.typing import NDArray
 
 from vbte.instance import Instance
 from vbte.policy import PathFigure, StageKind
-from vbte.topology import FloatArray, IntArray
+from vbte.topology import BoolArray, FloatArray, IntArray
+
+#: Visited links that are worked on at once: arrays per visited link, of 8 bytes each, stay within a few megabytes.
+BLOCK_LINKS = 1 << 18
 
 
 class Reason(StrEnum):
@@ -65,10 +69,30 @@ class PathSet:
         """Number of links of each path, shape (P,)."""
         return np.diff(self.start)
 
+    def blocks(self) -> Iterator[slice]:
+        """Yield slices of paths, in order, short enough for figures per visited link to stay small."""
+        at = np.searchsorted(self.start, np.arange(0, int(self.start[-1]), BLOCK_LINKS))
+        cuts = np.unique(np.append(at, len(self))).tolist()
+        yield from (slice(first, last) for first, last in itertools.pairwise(cuts))
+
+    def visits(self, block: slice) -> tuple[IntArray, NDArray[np.int64]]:
+        """Return the links that the paths of a block visit, and for each the path's position in the block."""
+        links = self.links[self.start[block.start] : self.start[block.stop]]
+        return links, np.repeat(np.arange(block.stop - block.start), self.hops[block])
+
     def sums(self, link_figure: FloatArray) -> FloatArray:
         """Return the sum of ``link_figure`` (n_links,) along each path, shape (P,)."""
-        owner = np.repeat(np.arange(len(self)), self.hops)
-        return np.asarray(np.bincount(owner, weights=link_figure[self.links], minlength=len(self)), dtype=np.float64)
+        total = np.zeros(len(self))
+        for block in self.blocks():
+            links, owner = self.visits(block)
+            total[block] = np.bincount(owner, weights=link_figure[links], minlength=block.stop - block.start)
+        return total
+
+    def visiting(self, link_mask: BoolArray) -> BoolArray:
+        """Return which paths visit a link of ``link_mask`` (n_links,), shape (P,)."""
+        visiting = np.zeros(len(self), dtype=np.bool_)
+        visiting[np.searchsorted(self.start, np.flatnonzero(link_mask[self.links]), side="right") - 1] = True
+        return visiting
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,12 +197,14 @@ class Plan:
         """Load of each link by class, Gbit/s, shape (T, n_classes, n_links)."""
         instance = self.instance
         n_classes, n_links = len(instance.rules), len(instance.topology.links)
-        path = np.repeat(np.arange(len(self.paths)), self.paths.hops)
-        slot = instance.class_index[self.paths.commodity[path]].astype(np.int64) * n_links + self.paths.links
-        loads = np.empty((instance.n_matrices, n_classes * n_links))
+        first_slot = instance.class_index[self.paths.commodity].astype(np.int64) * n_links
+        loads = np.zeros((instance.n_matrices, n_classes * n_links))
         for matrix in range(instance.n_matrices):
-            weights = self.path_flow_gbps(matrix)[path]
-            loads[matrix] = np.bincount(slot, weights=weights, minlength=n_classes * n_links)
+            flow = self.path_flow_gbps(matrix)
+            for block in self.paths.blocks():
+                links, owner = self.paths.visits(block)
+                # Unlike sums per block, this adds in the order of the paths, whatever the blocks.
+                np.add.at(loads[matrix], first_slot[block][owner] + links, flow[block][owner])
         return loads.reshape(instance.n_matrices, n_classes, n_links)
 
     @cached_property

@@ -114,8 +114,8 @@ def _left_out(plan: Plan) -> Iterator[Finding]:
     if instance.model.unroutable == "reject":
         faults = [f"{whole.describe(int(k))}: left out, the model says to reject it" for k in missing]
     else:
-        shape = (len(instance.rules if whole.n_matrices == 1 else missing), len(instance.topology.links))
-        served = PathOracle(whole).cheapest(np.ones(shape), missing).paths.commodity
+        weight = np.ones((len(instance.rules), len(instance.topology.links)))
+        served = PathOracle(whole).cheapest_by_class(weight, missing).paths.commodity
         faults = [f"{whole.describe(int(k))}: left out, and a path serves it" for k in served]
     yield from _listed("plan.json: commodities", faults)
 

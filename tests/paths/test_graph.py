@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toys import cable, diamond, link, network
 
-from vbte.paths.graph import LinkGraph, link_graph
+from vbte.paths.graph import LinkGraph, ShortestPaths, link_graph
 from vbte.topology import FloatArray, Link, Node, Topology
 
 
@@ -185,6 +185,43 @@ def test_distances_are_those_of_networkx_and_paths_add_up_to_them(question):
             assert weight[links[start[at] : start[at + 1]]].sum() == tree.distance[row[at], end[at]]
         else:
             assert start[at] == start[at + 1]
+
+
+def walked_back(tree: ShortestPaths, row: int, end: int) -> list[int]:
+    """Links of one path, predecessor by predecessor: the plain version of ``paths``."""
+    if not np.isfinite(tree.distance[row, end]) or tree.sources[row] == end:
+        return []
+    links, vertex, origin = [], end, tree.graph.start_vertex[tree.sources[row]]
+    order, first, head, _ = tree.graph._bundles
+    tail = tree.graph.tail[order][first]
+    while vertex != origin:
+        before = int(tree.predecessor[row, vertex])
+        links.append(int(tree.bundle_link[np.flatnonzero((tail == before) & (head == vertex))[0]]))
+        vertex = before
+    return links[::-1]
+
+
+@given(topologies(), st.data())
+def test_paths_of_any_pairs_are_those_walked_back_one_by_one(question, data):
+    topology, weight = question
+    nodes = st.integers(0, len(topology.nodes) - 1)
+    sources = data.draw(st.lists(nodes, min_size=1, max_size=4, unique=True))
+    asked = data.draw(st.lists(st.tuples(st.integers(0, len(sources) - 1), nodes), max_size=12))
+    tree = link_graph(topology).shortest(weight, np.array(sources))
+    row, end = np.array(asked, dtype=np.int32).reshape(-1, 2).T
+    start, links = tree.paths(row, end)
+    found = [links[start[at] : start[at + 1]].tolist() for at in range(len(asked))]
+    assert found == [walked_back(tree, *pair) for pair in asked]
+
+
+@given(topologies(), st.data())
+def test_distances_without_paths_are_the_same(question, data):
+    topology, weight = question
+    graph = link_graph(topology)
+    nodes = st.integers(0, len(topology.nodes) - 1)
+    sources = np.array(data.draw(st.lists(nodes, min_size=1, unique=True)), dtype=np.int32)
+    assert graph.distances(weight, sources).tolist() == graph.shortest(weight, sources).distance.tolist()
+    assert graph.distances(weight).tolist() == graph.shortest(weight).distance.tolist()
 
 
 def check_path(topology: Topology, links: list[int], source: int, target: int) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from vbte.oracle import PathOracle, merged_paths, select_paths
+from vbte.oracle import PathOracle, Positions, merged_paths, select_paths
 from vbte.plan import PathSet
 from vbte.tolerance import DUST_SHARE
-from vbte.topology import FloatArray
+from vbte.topology import BoolArray, FloatArray
 
 
 def settle(
@@ -27,9 +27,7 @@ def settle(
     lost = np.flatnonzero((admitted > 0) & (total <= 0))
     if len(lost):
         weight = np.tile(instance.topology.latency_ms + 1e-3, (len(instance.rules), 1))
-        if instance.n_matrices > 1:
-            weight = weight[instance.class_index[lost]]
-        extra = oracle.cheapest(weight, lost).paths
+        extra = oracle.cheapest_by_class(weight, lost).paths
         both = merged_paths([paths, extra])
         flow = np.concatenate([flow, admitted[extra.commodity]])[
             np.argsort(np.concatenate([paths.commodity, extra.commodity]), kind="stable")
@@ -41,17 +39,31 @@ def settle(
 
 def _ordered(paths: PathSet, flow: FloatArray) -> tuple[PathSet, FloatArray]:
     """Sort by commodity, then by links; merge equal paths of a commodity."""
-    rows = [tuple(paths[i].tolist()) for i in range(len(paths))]
-    merged: dict[tuple[int, tuple[int, ...]], float] = {}
-    for commodity, row, amount in zip(paths.commodity.tolist(), rows, flow.tolist(), strict=True):
-        merged[commodity, row] = merged.get((commodity, row), 0.0) + amount
-    items = sorted(merged.items(), key=lambda item: (item[0][0], item[0][1]))
-    hops = [len(key[1]) for key, _ in items]
-    return (
-        PathSet(
-            start=np.concatenate([[0], np.cumsum(hops)]).astype(np.int64),
-            links=np.array([link for key, _ in items for link in key[1]], dtype=np.int32),
-            commodity=np.array([key[0] for key, _ in items], dtype=np.int32),
-        ),
-        np.array([amount for _, amount in items], dtype=np.float64),
-    )
+    order, first = _sorted_rows(paths)
+    merged = np.bincount(np.cumsum(first) - 1, weights=flow[order], minlength=int(first.sum()))
+    return select_paths(paths, order[first]), merged.astype(np.float64)
+
+
+def _sorted_rows(paths: PathSet) -> tuple[Positions, BoolArray]:
+    """Return the stable order by commodity, then by links, and which rows of it differ from the row before, (P,) each.
+
+    Hop by hop, only rows that agree with another in commodity and all links so far are looked at.
+    """
+    order = np.argsort(paths.commodity, kind="stable")
+    first = np.append(True, np.diff(paths.commodity[order]) != 0)[: len(order)]
+    n_steps = int(paths.links.max(initial=-1)) + 2
+    for hop in range(int(paths.hops.max(initial=0)) + 1):
+        tied = np.flatnonzero(~first | ~np.append(first[1:], True))
+        # A row that has ended ties only with its equals, which have ended too: nothing is left to compare.
+        tied = tied[paths.hops[order[tied]] >= hop]
+        if not len(tied):
+            break
+        rows = order[tied]
+        going = paths.hops[rows] > hop
+        step = np.zeros(len(rows), dtype=np.int64)
+        step[going] = paths.links[paths.start[rows[going]] + hop] + 1
+        key = np.cumsum(first[tied]) * n_steps + step
+        by_key = np.argsort(key, kind="stable")
+        order[tied] = rows[by_key]
+        first[tied] = np.append(True, np.diff(key[by_key]) != 0)
+    return order, first

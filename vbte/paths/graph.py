@@ -58,15 +58,30 @@ class LinkGraph:
 
         Sources are node positions (default: all nodes). Dijkstra, one run per source.
         """
-        sources = np.arange(self.n_nodes, dtype=np.int32) if sources is None else np.asarray(sources, dtype=np.int32)
+        sources = self._sources(sources)
+        matrix, link = self._priced(weight)
+        distance, predecessor = dijkstra(matrix, indices=self.start_vertex[sources], return_predecessors=True)
+        return ShortestPaths(self, sources, self._to_nodes(distance, sources), predecessor.astype(np.int32), link)
+
+    def distances(self, weight: FloatArray, sources: IntArray | None = None) -> FloatArray:
+        """Return the ``distance`` that ``shortest`` finds, shape (len(sources), n_nodes), without the paths."""
+        sources = self._sources(sources)
+        return self._to_nodes(dijkstra(self._priced(weight)[0], indices=self.start_vertex[sources]), sources)
+
+    def _sources(self, sources: IntArray | None) -> IntArray:
+        return np.arange(self.n_nodes, dtype=np.int32) if sources is None else np.asarray(sources, dtype=np.int32)
+
+    def _priced(self, weight: FloatArray) -> tuple[csr_array, IntArray]:
+        """Return the graph with the price of each bundle's cheapest link, and that link."""
         _, _, head, row_start = self._bundles
         cost, link = self.cheapest_parallel(weight)
-        matrix = csr_array((cost, head, row_start), shape=(self.n_vertices, self.n_vertices))
-        distance, predecessor = dijkstra(matrix, indices=self.start_vertex[sources], return_predecessors=True)
+        return csr_array((cost, head, row_start), shape=(self.n_vertices, self.n_vertices)), link
+
+    def _to_nodes(self, distance: FloatArray, sources: IntArray) -> FloatArray:
         distance = np.asarray(distance[:, : self.n_nodes])
         # A doubled source reaches itself by starting there, not by the copy.
         distance[np.arange(len(sources)), sources] = 0.0
-        return ShortestPaths(self, sources, distance, predecessor.astype(np.int32), link)
+        return distance
 
     def reversed(self) -> LinkGraph:
         """Return the graph with every link turned round, whose nodes are this graph's vertices."""
@@ -89,32 +104,53 @@ class ShortestPaths:
 
         Unreachable pairs give an empty path.
         """
-        row = np.asarray(row)
-        vertex = np.asarray(destination, dtype=np.int32).copy()
-        origin = self.graph.start_vertex[self.sources[row]]
-        active = np.flatnonzero(np.isfinite(self.distance[row, vertex]) & (self.sources[row] != vertex))
-        owners, links = [], []
-        while len(active):
-            before = self.predecessor[row[active], vertex[active]]
-            key = before.astype(np.int64) * self.graph.n_vertices + vertex[active]
-            links.append(self.bundle_link[np.searchsorted(self.graph._bundle_key, key)])
-            owners.append(active)
-            vertex[active] = before
-            active = active[before != origin[active]]
-        return _rows_from_steps(owners, links, len(row))
+        size = np.int64(self.predecessor.shape[1])
+        cell = np.asarray(row, dtype=np.int64) * size + destination
+        hops = self._hops.ravel()[cell]
+        start = np.concatenate([[0], np.cumsum(hops, dtype=np.int64)])
+        links = np.empty(int(start[-1]), dtype=np.int32)
+        # Longest first: those still under way are always the first so many.
+        order = np.argsort(-hops, kind="stable")
+        cell, place = cell[order], start[1:][order]
+        under_way = len(cell) - np.cumsum(np.bincount(hops, minlength=1))
+        step, before = self._step.ravel(), self._before.ravel()
+        for active in under_way[under_way > 0].tolist():
+            cell, place = cell[:active], place[:active] - 1
+            links[place] = step[cell]
+            cell = before[cell]
+        return start, links
 
+    @cached_property
+    def _before(self) -> NDArray[np.int64]:
+        """Place in the flattened table of each (source, vertex)'s predecessor; its own where it has none."""
+        size = self.predecessor.shape[1]
+        own = np.arange(self.predecessor.size).reshape(self.predecessor.shape)
+        before = np.where(self.predecessor >= 0, own - np.arange(size) + self.predecessor, own)
+        # A doubled source may come round to itself: the way there is no path to ask for.
+        rows = np.arange(len(self.sources))
+        before[rows, self.sources] = own[rows, self.sources]
+        return before
 
-def _rows_from_steps(
-    owners: list[NDArray[np.int64]], links: list[IntArray], n_paths: int
-) -> tuple[NDArray[np.int64], IntArray]:
-    """Turn links collected from the destinations backwards into compressed rows read forwards."""
-    if not owners:
-        return np.zeros(n_paths + 1, dtype=np.int64), np.empty(0, dtype=np.int32)
-    owner, link = np.concatenate(owners), np.concatenate(links)
-    step = np.repeat(np.arange(len(owners)), [len(o) for o in owners])
-    order = np.lexsort((-step, owner))
-    start = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=n_paths))]).astype(np.int64)
-    return start, link[order].astype(np.int32)
+    @cached_property
+    def _step(self) -> IntArray:
+        """Last link on the way to each (source, vertex), shape of ``predecessor``; undefined where there is none."""
+        vertex = np.arange(self.predecessor.shape[1])
+        key = self.predecessor.astype(np.int64) * self.graph.n_vertices + vertex
+        if not len(self.bundle_link):
+            return self.predecessor
+        bundle = np.minimum(np.searchsorted(self.graph._bundle_key, key), len(self.bundle_link) - 1)
+        return np.asarray(self.bundle_link[bundle])
+
+    @cached_property
+    def _hops(self) -> IntArray:
+        """Number of links on the way to each (source, vertex), 0 where there is none (pointer doubling)."""
+        before = self._before.ravel()
+        hops = (before != np.arange(len(before))).astype(np.int32)
+        while True:
+            further = hops[before]
+            if not further.any():
+                return np.asarray(hops.reshape(self.predecessor.shape))
+            hops, before = hops + further, before[before]
 
 
 def link_graph(topology: Topology, allowed: BoolArray | None = None, transit: BoolArray | None = None) -> LinkGraph:
