@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vbte.demands import AttributeColumn, DemandMatrix
 from vbte.errors import InputError
-from vbte.instance import Instance, build_instance, without_commodities
+from vbte.instance import Instance, build_instance, commodity_positions, without_commodities
 from vbte.plan import Certificate, EngineReport, Limit, PathSet, Plan, Prices, Reason, Termination
 from vbte.policy import PathFigure, PlanningModel, StageKind
 from vbte.read.model import read_model
@@ -85,12 +85,10 @@ class _Reader:
         """Rebuild the instance and drop the commodities that the plan had to drop."""
         instance = self._guarded("demand_matrices", lambda: build_instance(topology, matrices, model))
         listed = self._guarded("commodities", lambda: _commodity_rows(document["commodities"]))
-        rows = np.stack([instance.class_index, instance.source, instance.destination, instance.tenant_index], axis=1)
-        known = {tuple(row): position for position, row in enumerate(rows.tolist())}
-        kept = [known.get(tuple(row), -1) for row in listed.tolist()]
-        if -1 in kept or sorted(set(kept)) != kept:
+        kept = commodity_positions(instance, listed)
+        if (kept < 0).any() or (np.diff(kept) <= 0).any():
             raise InputError("commodities do not match the demands", place=self._origin, remedy="write the plan again")
-        dropped = np.setdiff1d(np.arange(instance.n_commodities), np.array(kept, dtype=np.intp))
+        dropped = np.setdiff1d(np.arange(instance.n_commodities), kept)
         return without_commodities(instance, dropped) if len(dropped) else instance
 
     def _paths(self, part: Mapping[str, Any], instance: Instance) -> tuple[PathSet, FloatArray]:
@@ -106,8 +104,11 @@ class _Reader:
         return PathSet(start, links, commodity), flow
 
 
-def _commodity_rows(part: Mapping[str, Any]) -> NDArray[np.int64]:
-    return np.stack([np.array(part[key], dtype=np.int64) for key in ("class", "source", "destination", "tenant")], 1)
+def _commodity_rows(part: Mapping[str, Any]) -> list[NDArray[np.int64]]:
+    rows = [np.array(part[key], dtype=np.int64) for key in ("class", "source", "destination", "tenant")]
+    if any(row.shape != (len(rows[0]),) for row in rows):
+        raise ValueError("columns differ in length")
+    return rows
 
 
 def _integers(values: Any, stop: int) -> IntArray:
