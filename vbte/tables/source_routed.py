@@ -11,7 +11,7 @@ from vbte.paths.igp import IgpRouting, igp_next_hops
 from vbte.plan import Plan
 from vbte.tables.commodities import CommodityWords, bps
 from vbte.tables.drafts import SHARE_DECIMALS, DeviceDraft, by_device, device_limits, profile_of
-from vbte.tables.fallback import igp_way
+from vbte.tables.fallback import igp_ways
 from vbte.tables.labels import LabelPlan, group_id, label_plan, spelt
 from vbte.tables.ranges import positions_of, ranges
 from vbte.tables.realised import Realised
@@ -94,14 +94,11 @@ class _HeadEnds:
         """Add the next hops of rows of the splits, and return the group member that each row is."""
         splits = self._splits
         path = splits.row_path[rows]
-        next_hops = iter(self._next_hops(path[path >= 0]))
-        columns = zip(
-            path.tolist(), splits.row_commodity[rows].tolist(), splits.row_weight[rows].tolist(),
-            self._planned[rows].tolist(), strict=True,
-        )  # fmt: skip
+        planned, by_igp = self._next_hops(path[path >= 0]), self._igp_next_hops(splits.row_commodity[rows[path < 0]])
+        columns = zip(path.tolist(), splits.row_weight[rows].tolist(), self._planned[rows].tolist(), strict=True)
         members: list[Member] = []
-        for held, commodity, weight, share in columns:
-            hop = next(next_hops) if held >= 0 else self._igp_next_hop(commodity)
+        for held, weight, share in columns:
+            hop = next(planned if held >= 0 else by_igp)
             draft.next_hops[hop["id"]] = hop
             members.append({"next_hop": hop["id"], "weight": weight, "planned_share": share})
         return members
@@ -135,25 +132,26 @@ class _HeadEnds:
                 "latency_us": latency_us,
             }
 
-    def _igp_next_hop(self, commodity: int) -> NextHop:
-        """Return the way to a commodity's egress by its node SID alone."""
+    def _igp_next_hops(self, commodities: IntArray) -> Iterator[NextHop]:
+        """Yield the way to each commodity's egress by its node SID alone."""
         topology, instance = self._routing.topology, self._words.instance
-        source, egress = int(instance.source[commodity]), int(instance.destination[commodity])
-        way = igp_way(self._routing, source, egress)
-        pinned = [topology.links[link] for link in way.links] if way.is_single else []
-        first_link = int(self._routing.sole_next_hop[source, egress])
-        first = topology.links[first_link] if first_link >= 0 else None
-        return {
-            "id": f"segments:{self._names[egress]}",
-            "kind": "segments",
-            "node": first.target if first else None,
-            "interface": first.interface if first else None,
-            "gateway": first.gateway if first else None,
-            "labels": [self._objects[egress]["label"]],
-            "segments": [self._objects[egress]],
-            "links": [link.id for link in pinned],
-            "latency_us": round(sum(link.latency_ms for link in pinned) * 1000) if pinned else None,
-        }
+        ways = igp_ways(self._routing, instance, commodities)
+        first_link = self._routing.sole_next_hop[instance.source[commodities], instance.destination[commodities]]
+        columns = zip(instance.destination[commodities].tolist(), first_link.tolist(), strict=True)
+        for at, (egress, leaving) in enumerate(columns):
+            pinned = [topology.links[link] for link in ways.links[at].tolist()] if ways.is_single[at] else []
+            first = topology.links[leaving] if leaving >= 0 else None
+            yield {
+                "id": f"segments:{self._names[egress]}",
+                "kind": "segments",
+                "node": first.target if first else None,
+                "interface": first.interface if first else None,
+                "gateway": first.gateway if first else None,
+                "labels": [self._objects[egress]["label"]],
+                "segments": [self._objects[egress]],
+                "links": [link.id for link in pinned],
+                "latency_us": round(sum(link.latency_ms for link in pinned) * 1000) if pinned else None,
+            }
 
     def add_refusals(self, draft: DeviceDraft, node: int) -> None:
         """Add a ``cannot_realise`` entry for every path from the node that no table holds."""
