@@ -15,7 +15,7 @@ from vbte.plan import Plan
 from vbte.policy import CapacityRule
 from vbte.tables.faults import Fault, FaultKind
 from vbte.tables.fib import read_fib
-from vbte.tables.files import Tables
+from vbte.tables.files import Tables, no_cycle_search
 from vbte.tables.offered import Offered
 from vbte.tables.tally import Tally
 from vbte.tables.walk_hops import walk_hops
@@ -101,7 +101,8 @@ def walk(tables: Tables, topology: Topology, offered: Offered, *, failed_links: 
     backup; head ends are taken to know the state of the whole path of each segment list. Faults are reported, not
     raised; InputError is raised when a table belongs to no node of the topology.
     """
-    fib = read_fib(tables.devices, topology, offered.classes, offered.tenants, failed_links)
+    with no_cycle_search():
+        fib = read_fib(tables.devices, topology, offered.classes, offered.tenants, failed_links)
     tally = Tally(topology, offered, len(topology.links))
     engine = walk_labels if tables.manifest["realisation"] == "source-routed" else walk_hops
     engine(fib, topology, offered, tally)
