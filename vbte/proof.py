@@ -26,8 +26,9 @@ from vbte.policy import Admission, CapacityRule, Split, StageKind
 from vbte.read.plan_file import read_plan
 from vbte.report.outcome import disagreement
 from vbte.report.summary import summarize, summary_bytes
-from vbte.tables import compare, offered_traffic, tables_from_directory, walk
+from vbte.tables import compare, tables_from_directory
 from vbte.tables.manifest import belongs_to
+from vbte.tables.walk import walk_matrices
 from vbte.tolerance import (
     CAPACITY_SLACK_SHARE,
     CERTIFICATE_SLACK_SHARE,
@@ -306,8 +307,7 @@ def _files(folder: Path, plan: Plan) -> Iterator[Finding]:
         return
     instance = plan.instance
     walks = []
-    for matrix in range(instance.n_matrices):
-        walked = walk(tables, instance.topology, offered_traffic(instance, matrix))
+    for matrix, walked in enumerate(walk_matrices(tables, instance)):
         walks.append(compare(walked, plan, matrix))
         place = f"tables: walk of matrix {matrix}"
         if not walks[-1].agrees:
