@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from table_toys import matrix_of, model_of, plan_of, topology_of
+from table_toys import diamond, matrix_of, model_of, plan_of, topology_of
 
+from vbte import plan as plan_module
 from vbte.instance import build_instance
 from vbte.plan import Plan
+from vbte.tables.build import build_tables
+from vbte.tables.files import tables_to_files
 from vbte.tables.splits import with_flow
 
 TOPOLOGY = topology_of({"a-b": 1, "b-d": 1, "a-c": 2, "c-d": 2, "b-c": 5})
@@ -37,3 +40,11 @@ def test_paths_with_flow_are_each_listed_once_where_they_first_stood(flows):
     ]
     assert share.tolist() == pytest.approx([row[2] for row in expected])
     assert np.all(share > 0)
+
+
+@pytest.mark.parametrize("realisation", ["source-routed", "hop-by-hop"])
+@pytest.mark.parametrize("block_links", [1, 3])
+def test_tables_are_the_same_however_many_links_are_worked_on_at_once(realisation, block_links, monkeypatch):
+    at_once = tables_to_files(build_tables(diamond(realisation)))
+    monkeypatch.setattr(plan_module, "BLOCK_LINKS", block_links)
+    assert tables_to_files(build_tables(diamond(realisation))) == at_once
