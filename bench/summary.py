@@ -21,6 +21,7 @@ ORDER = (
     "solving",
     "forms",
     "tables",
+    "chain",
     "scale",
     "growth",
     "replan",

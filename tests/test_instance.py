@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from toys import cable, demands, diamond, instance, link, model, network, of_class
 
 from vbte.errors import InputError, InputWarning
-from vbte.instance import ClassRules, Instance, build_instance, without_commodities
+from vbte.instance import ClassRules, Instance, build_instance, commodity_positions, without_commodities
 from vbte.topology import Topology
 
 GOLD_AND_REST = model(classes=[{"name": "gold", "priority": 1, "weight": 3}, {"name": "rest", "priority": 2}])
@@ -273,3 +273,20 @@ def test_a_demand_may_start_and_end_at_a_node_its_class_avoids():
     question = instance(network(cable("a-b", 1)), demands(("a", "b", 1.0), ("b", "a", 1.0)), planning_model)
     assert question.n_commodities == 2
     assert question.rules[0].link_allowed.all()
+
+
+some_ids = st.integers(-2, 5)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("abcd"), st.sampled_from(["gold", "rest"]),
+                       st.sampled_from(["", "red", "blue"])), min_size=1, max_size=8),
+    st.lists(st.tuples(some_ids, some_ids, some_ids, some_ids), max_size=8),
+)  # fmt: skip
+def test_commodities_are_found_by_class_ends_and_tenant_and_nothing_else_is(rows, strangers):
+    listed = [(a, b, 1.0, of_class(name, tenant=tenant)) for a, b, name, tenant in rows if a != b]
+    question = instance(diamond(), demands(*listed, ("a", "d", 1.0)), GOLD_AND_REST)
+    known = {row: at for at, row in enumerate(zip(*(c.tolist() for c in question.commodity_columns), strict=True))}
+    wanted = [*known, *strangers]
+    columns = list(np.array(wanted, dtype=np.int64).reshape(-1, 4).T)
+    assert commodity_positions(question, columns).tolist() == [known.get(row, -1) for row in wanted]

@@ -78,6 +78,11 @@ class Instance:
         """Number of demand matrices, T."""
         return len(self.demands)
 
+    @property
+    def commodity_columns(self) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+        """Class, source, destination and tenant of each commodity, shape (K,) each."""
+        return self.class_index, self.source, self.destination, self.tenant_index
+
     @cached_property
     def peak_gbps(self) -> FloatArray:
         """Largest volume of each commodity over the matrices, Gbit/s, shape (K,)."""
@@ -136,12 +141,13 @@ def build_instance(topology: Topology, demands: Sequence[DemandMatrix], model: P
     keys = [_keys(topology, m, c, tenants) for m, c in zip(demands, classifications, strict=True)]
     positive = [matrix.volume_gbps > 0 for matrix in demands]
     stacked = np.concatenate([key[mask] for key, mask in zip(keys, positive, strict=True)])
-    commodities, inverse = np.unique(stacked, axis=0, return_inverse=True)
-    owner = _split_owner(inverse.reshape(-1).astype(np.int32), positive)
+    commodities, inverse = np.unique(stacked, return_inverse=True)
+    owner = _split_owner(inverse.astype(np.int32), positive)
     volume = np.zeros((len(demands), len(commodities)))
     for row, (matrix, commodity, mask) in enumerate(zip(demands, owner, positive, strict=True)):
         volume[row] = np.bincount(commodity[mask], weights=matrix.volume_gbps[mask], minlength=len(commodities))
-    columns = [np.ascontiguousarray(commodities[:, i], dtype=np.int32) for i in range(4)]
+    sizes = (len(rules), len(topology.nodes), len(topology.nodes), len(tenants))
+    columns = [column.astype(np.int32) for column in np.unravel_index(commodities, sizes)]
     class_index, source, destination, tenant_index = columns
     return Instance(
         topology, model, tuple(demands), classifications, rules, tenants,
@@ -174,14 +180,39 @@ def _tenant_names(matrix: DemandMatrix) -> set[str]:
 def _keys(
     topology: Topology, matrix: DemandMatrix, classification: Classification, tenants: tuple[str, ...]
 ) -> NDArray[np.int64]:
-    """Return (class, source, destination, tenant) of each demand, shape (n_demands, 4)."""
+    """Return class, source, destination and tenant of each demand as one number, shape (n_demands,)."""
     source, destination = matrix.aligned(topology)
     column = matrix.attributes.get("tenant")
+    position = {name: at for at, name in enumerate(tenants)}
     if column is None:
-        tenant = np.full(len(matrix), tenants.index(""), dtype=np.int32)
+        tenant = np.full(len(matrix), position[""], dtype=np.int32)
     else:
-        tenant = np.array([tenants.index(value) for value in column.values], dtype=np.int32)[column.codes]
-    return np.stack([classification.class_index, source, destination, tenant], axis=1).astype(np.int64)
+        tenant = np.array([position[value] for value in column.values], dtype=np.int32)[column.codes]
+    return _code((classification.class_index, source, destination, tenant), len(topology.nodes), len(tenants))
+
+
+def _code(columns: Sequence[NDArray[np.int32] | NDArray[np.int64]], n_nodes: int, n_tenants: int) -> NDArray[np.int64]:
+    """Return numbers that sort like (class, source, destination, tenant)."""
+    class_index, source, destination, tenant = columns
+    code = (class_index.astype(np.int64) * n_nodes + source) * n_nodes + destination
+    return np.asarray(code * n_tenants + tenant)
+
+
+def commodity_positions(instance: Instance, rows: Sequence[NDArray[np.int32] | NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return where the commodities of these classes, sources, destinations and tenants stand, -1 for any not there.
+
+    ``rows`` are four arrays of one length, in that order; any numbers will do.
+    """
+    n_nodes, n_tenants = len(instance.topology.nodes), len(instance.tenants)
+    sizes = (len(instance.rules), n_nodes, n_nodes, n_tenants)
+    possible = np.logical_and.reduce([(row >= 0) & (row < size) for row, size in zip(rows, sizes, strict=True)])
+    wanted = np.full(len(possible), -1, dtype=np.int64)
+    wanted[possible] = _code([row[possible] for row in rows], n_nodes, n_tenants)
+    known = _code(instance.commodity_columns, n_nodes, n_tenants)
+    if not len(known):
+        return np.full(len(wanted), -1)
+    found = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    return np.where(known[found] == wanted, found, -1)
 
 
 def _split_owner(inverse: IntArray, positive: list[NDArray[np.bool_]]) -> tuple[IntArray, ...]:

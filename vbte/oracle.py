@@ -17,7 +17,7 @@ from vbte.paths.graph import LinkGraph, link_graph
 from vbte.plan import PathSet
 from vbte.policy import PathFigure
 from vbte.tolerance import PATH_BOUND_SLACK_SHARE
-from vbte.topology import FloatArray, IntArray, Topology
+from vbte.topology import BoolArray, FloatArray, IntArray, Topology
 
 Positions = NDArray[np.intp]
 
@@ -263,3 +263,28 @@ def select_paths(paths: PathSet, chosen: Positions, *, by_commodity: bool = Fals
         first, last = int(start[block.start]), int(start[block.stop])
         picked.links[first:last] = paths.links[np.arange(first, last) + np.repeat(shift[block], hops[block])]
     return picked
+
+
+def sorted_rows(paths: PathSet) -> tuple[Positions, BoolArray]:
+    """Return the stable order by commodity, then by links, and which rows of it are not as the row before, (P,) each.
+
+    Hop by hop, only rows that agree with another in commodity and all links so far are looked at.
+    """
+    order = np.argsort(paths.commodity, kind="stable")
+    first = np.append(True, np.diff(paths.commodity[order]) != 0)[: len(order)]
+    n_steps = int(paths.links.max(initial=-1)) + 2
+    for hop in range(int(paths.hops.max(initial=0)) + 1):
+        tied = np.flatnonzero(~first | ~np.append(first[1:], True))
+        # A row that has ended ties only with its equals, which have ended too: nothing is left to compare.
+        tied = tied[paths.hops[order[tied]] >= hop]
+        if not len(tied):
+            break
+        rows = order[tied]
+        going = paths.hops[rows] > hop
+        step = np.zeros(len(rows), dtype=np.int64)
+        step[going] = paths.links[paths.start[rows[going]] + hop] + 1
+        key = np.cumsum(first[tied]) * n_steps + step
+        by_key = np.argsort(key, kind="stable")
+        order[tied] = rows[by_key]
+        first[tied] = np.append(True, np.diff(key[by_key]) != 0)
+    return order, first

@@ -19,7 +19,7 @@ import orjson
 from vbte.bounds import StageProblem, lagrangian_bound, stage_problem, stage_sequence, stage_value
 from vbte.errors import InputError, InputWarning
 from vbte.fair_proof import fairness_faults, misplaced, prove_fairness
-from vbte.instance import Instance, build_instance
+from vbte.instance import build_instance, commodity_positions
 from vbte.oracle import PathOracle, keeps_bounds
 from vbte.paths.igp import igp_loads
 from vbte.plan import Certificate, Fairness, Plan, Reason, relative_gap
@@ -27,8 +27,9 @@ from vbte.policy import VOLUME_STAGES, Admission, CapacityRule, Split, StageKind
 from vbte.read.plan_file import read_plan
 from vbte.report.outcome import disagreement
 from vbte.report.summary import summarize, summary_bytes
-from vbte.tables import compare, offered_traffic, tables_from_directory, walk
+from vbte.tables import compare, tables_from_directory
 from vbte.tables.manifest import belongs_to
+from vbte.tables.walk import walk_matrices
 from vbte.tolerance import (
     CAPACITY_SLACK_SHARE,
     CERTIFICATE_SLACK_SHARE,
@@ -36,6 +37,7 @@ from vbte.tolerance import (
     DUST_SHARE,
     OPTIMALITY_GAP_SHARE,
 )
+from vbte.topology import BoolArray
 
 #: Findings of one kind that are listed before the rest is only counted.
 LISTED = 10
@@ -115,7 +117,7 @@ def _left_out(plan: Plan) -> Iterator[Finding]:
         # Said when the plan was read.
         warnings.simplefilter("ignore", InputWarning)
         whole = build_instance(instance.topology, instance.demands, instance.model)
-    missing = np.setdiff1d(np.arange(whole.n_commodities), _positions(whole, instance))
+    missing = np.setdiff1d(np.arange(whole.n_commodities), commodity_positions(whole, instance.commodity_columns))
     if instance.model.unroutable == "reject":
         faults = [f"{whole.describe(int(k))}: left out, the model says to reject it" for k in missing]
     else:
@@ -125,42 +127,51 @@ def _left_out(plan: Plan) -> Iterator[Finding]:
     yield from _listed("plan.json: commodities", faults)
 
 
-def _positions(whole: Instance, part: Instance) -> list[int]:
-    """Return where the commodities of a part stand in the whole."""
-    rows = [zip(i.class_index, i.source, i.destination, i.tenant_index, strict=True) for i in (whole, part)]
-    known = {key: position for position, key in enumerate(rows[0])}
-    return [known[key] for key in rows[1]]
-
-
 def _paths(plan: Plan) -> Iterator[Finding]:
     """Every path joins its commodity's ends without a break or a repeated node, over links its class may use."""
     instance, paths = plan.instance, plan.paths
-    topology = instance.topology
     n_paths = len(paths)
     if not n_paths:
         return
-    owner = np.repeat(np.arange(n_paths), paths.hops)
-    tail, head = topology.tail[paths.links], topology.head[paths.links]
-    inner = np.diff(owner) == 0
     broken = np.zeros(n_paths, dtype=np.bool_)
-    broken[owner[1:][inner & (head[:-1] != tail[1:])]] = True
-    broken |= tail[paths.start[:-1]] != instance.source[paths.commodity]
-    broken |= head[paths.start[1:] - 1] != instance.destination[paths.commodity]
+    returns, barred = broken.copy(), broken.copy()
+    for block in paths.blocks():
+        broken[block], returns[block], barred[block] = _path_faults(plan, block)
     yield from _listed("plan.json: paths", [f"path {p} does not join its ends" for p in np.flatnonzero(broken)])
-    visits = np.unique(np.stack([owner, head], axis=1), axis=0)
-    returns = np.bincount(visits[:, 0], minlength=n_paths) < paths.hops
-    returns[owner[head == instance.source[paths.commodity[owner]]]] = True
     yield from _listed("plan.json: paths", [f"path {p} visits a node twice" for p in np.flatnonzero(returns)])
     wrong: list[str] = []
+    class_index = instance.class_index[paths.commodity]
     for position, rules in enumerate(instance.rules):
-        of_class = instance.class_index[paths.commodity] == position
-        barred = ~rules.link_allowed[paths.links] & of_class[owner]
-        passes = np.concatenate([inner, [False]]) & ~rules.transit[head] & of_class[owner]
-        bad = set(owner[barred | passes].tolist())
+        bad = barred & (class_index == position)
         if rules.depends_on_path:
-            bad |= set(np.flatnonzero(of_class & ~keeps_bounds(rules, topology, paths)).tolist())
-        wrong += [f"path {p} breaks the policy of class {rules.policy.name!r}" for p in sorted(bad)]
+            bad |= (class_index == position) & ~keeps_bounds(rules, instance.topology, paths)
+        wrong += [f"path {p} breaks the policy of class {rules.policy.name!r}" for p in np.flatnonzero(bad)]
     yield from _listed("plan.json: paths", wrong)
+
+
+def _path_faults(plan: Plan, block: slice) -> tuple[BoolArray, BoolArray, BoolArray]:
+    """Return which paths of a block do not join their ends, visit a node twice, pass what their class may not use."""
+    instance, paths, topology = plan.instance, plan.paths, plan.instance.topology
+    size = block.stop - block.start
+    links, owner = paths.visits(block)
+    commodity = paths.commodity[block]
+    source, class_index = instance.source[commodity], instance.class_index[commodity]
+    tail, head = topology.tail[links], topology.head[links]
+    start = paths.start[block.start : block.stop + 1] - paths.start[block.start]
+    inner = np.diff(owner) == 0
+    broken = np.zeros(size, dtype=np.bool_)
+    broken[owner[1:][inner & (head[:-1] != tail[1:])]] = True
+    broken |= (tail[start[:-1]] != source) | (head[start[1:] - 1] != instance.destination[commodity])
+    returns = np.zeros(size, dtype=np.bool_)
+    returns[owner[head == source[owner]]] = True
+    # Sorted, a node that a path visits twice stands beside itself.
+    visits = np.sort(owner * len(topology.nodes) + head)
+    returns[visits[1:][np.diff(visits) == 0] // len(topology.nodes)] = True
+    barred = np.zeros(size, dtype=np.bool_)
+    for position, rules in enumerate(instance.rules):
+        passes = np.append(inner, False) & ~rules.transit[head]
+        barred[owner[(~rules.link_allowed[links] | passes) & (class_index == position)[owner]]] = True
+    return broken, returns, barred
 
 
 def _flows(plan: Plan) -> Iterator[Finding]:
@@ -304,8 +315,7 @@ def _files(folder: Path, plan: Plan) -> Iterator[Finding]:
         return
     instance = plan.instance
     walks = []
-    for matrix in range(instance.n_matrices):
-        walked = walk(tables, instance.topology, offered_traffic(instance, matrix))
+    for matrix, walked in enumerate(walk_matrices(tables, instance)):
         walks.append(compare(walked, plan, matrix))
         place = f"tables: walk of matrix {matrix}"
         if not walks[-1].agrees:

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from plan_documents import Change, Document, document_of, proven_again, put, toy_plan
 from toys import CONCURRENT, cable, carry_all, demands, diamond, link, model, network, of_class, plan
 from typer.testing import CliRunner
 
+from vbte import plan as plan_module
 from vbte.errors import InputError, InputWarning
-from vbte.plan import Plan, Reason, Termination
+from vbte.plan import PathSet, Plan, Reason, Termination
 from vbte.proof import check, check_plan
 from vbte.read.plan_file import read_plan
 
@@ -324,3 +327,48 @@ def test_tables_of_a_plan_for_another_network_are_found(copied: Path) -> None:
     (copied / "plan.json").write_bytes(orjson.dumps(another))
     assert check_plan(read_plan(copied)).ok
     assert "the tables are not those of plan.json" in faults(check(copied))
+
+
+def plain_path_faults(found: Plan) -> list[str]:
+    """What is wrong with each path, one after the other."""
+    question, topology = found.instance, found.instance.topology
+    broken, returns, wrong = [], [], {position: [] for position in range(len(question.rules))}
+    for path in range(len(found.paths)):
+        commodity, links = found.paths.commodity[path], found.paths[path].tolist()
+        source, destination = int(question.source[commodity]), int(question.destination[commodity])
+        tails, heads = topology.tail[links].tolist(), topology.head[links].tolist()
+        if tails != [source, *heads[:-1]] or heads[-1] != destination:
+            broken.append(f"path {path} does not join its ends")
+        if len({source, *heads}) <= len(heads):
+            returns.append(f"path {path} visits a node twice")
+        position = int(question.class_index[commodity])
+        rules = question.rules[position]
+        bad = not all(rules.link_allowed[links]) or not all(rules.transit[heads[:-1]])
+        bound = rules.policy.hop_bound
+        if bad or (bound is not None and len(links) > bound):
+            wrong[position].append(f"path {path} breaks the policy of class {rules.policy.name!r}")
+    return [*broken, *returns, *(fault for faults in wrong.values() for fault in faults)]
+
+
+@pytest.mark.parametrize("block_links", [1, 4, 1 << 18])
+def test_faults_of_paths_are_those_of_looking_at_one_after_the_other(
+    block_links: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan_module, "BLOCK_LINKS", block_links)
+    classes = [{"name": "gold", "avoid": {"nodes": ["b"]}}, {"name": "bulk", "hop_bound": 2}]
+    topology = network(cable("a-b", 9), cable("b-c", 9), cable("c-a", 9), nodes={"c": {"transit": False}})
+    asked = demands(("a", "b", 1.0, of_class("gold")), ("a", "c", 1.0, of_class("gold")), ("b", "c", 1.0))
+    whole = plan(topology, asked, model(classes=classes, default_class="bulk"))
+    paths = st.tuples(st.integers(0, 2), st.lists(st.integers(0, 5), min_size=1, max_size=4))
+
+    @given(st.lists(paths, max_size=6))
+    def holds(drawn: list[tuple[int, list[int]]]) -> None:
+        drawn.sort(key=lambda row: row[0])
+        start = np.concatenate([[0], np.cumsum([len(links) for _, links in drawn])]).astype(np.int64)
+        links = np.array([one for _, links in drawn for one in links], dtype=np.int32)
+        rows = PathSet(start, links, np.array([commodity for commodity, _ in drawn], dtype=np.int32))
+        spoilt = replace(whole, paths=rows, flow_gbps=np.zeros(len(rows)))
+        found = [one.fault for one in check_plan(spoilt).findings if one.place == "plan.json: paths"]
+        assert [fault for fault in found if fault.startswith("path ")] == plain_path_faults(spoilt)
+
+    holds()

@@ -182,7 +182,7 @@ def test_ctrl_c_before_there_is_a_plan_writes_nothing(tmp_path: Path, monkeypatc
 def test_tables_that_do_not_carry_the_plan_are_not_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def one_weight_wrong(*arguments: Any) -> Tables:
         tables = build_tables(*arguments)
-        devices = orjson.loads(orjson.dumps(tables.devices))
+        devices = orjson.loads(orjson.dumps(dict(tables.devices)))
         group = next(group for group in devices["west"]["next_hop_groups"] if len(group["members"]) > 1)
         group["members"][0]["weight"] += 1
         return Tables(tables.manifest, devices)

@@ -43,6 +43,16 @@ def test_device_names_can_not_leave_the_directory(tmp_path):
     assert tables_from_directory(write(tables, tmp_path)).devices == tables.devices
 
 
+def test_a_device_is_decoded_anew_each_time_so_that_changing_it_changes_nothing():
+    tables = build_tables(diamond())
+    before = tables_to_files(tables)
+    tables.devices["a"]["routes"].clear()
+    assert tables.devices["a"]["routes"]
+    assert tables_to_files(tables) == before
+    assert ("a" in tables.devices, "nowhere" in tables.devices) == (True, False)
+    assert list(tables.devices) == sorted(tables.device_bytes)
+
+
 @pytest.fixture
 def written(tmp_path):
     return write(build_tables(diamond()), tmp_path) / "tables"

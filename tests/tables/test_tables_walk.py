@@ -14,7 +14,7 @@ from vbte.errors import InputError
 from vbte.instance import build_instance
 from vbte.tables.build import build_tables, igp_tables
 from vbte.tables.faults import FaultKind
-from vbte.tables.walk import compare, offered_traffic, walk
+from vbte.tables.walk import compare, offered_traffic, walk, walk_matrices
 from vbte.topology import Topology
 
 BOTH = pytest.mark.parametrize("realisation", ["source-routed", "hop-by-hop"])
@@ -320,6 +320,21 @@ def test_a_demand_without_an_igp_path_has_a_route_that_discards():
     report = walk(tables, topology, offered_traffic(instance))
     assert report.admitted_gbps == pytest.approx([1.0])
     assert not report.faults
+
+
+@BOTH
+def test_walking_all_matrices_is_walking_one_after_the_other(realisation):
+    topology = topology_of(DIAMOND)
+    matrices = [matrix_of(topology, [("a", "d", gbps), ("c", "a", 2.0)]) for gbps in (8.0, 2.0)]
+    plan = plan_of(build_instance(topology, matrices, model_of(realisation)), [("a b d", 6.0), ("a c d", 2.0)])
+    tables = build_tables(plan)
+    together = list(walk_matrices(tables, plan.instance))
+    assert len(together) == 2
+    for matrix, report in enumerate(together):
+        alone = walk_plan(plan, tables, matrix)
+        assert report.class_link_load_gbps.tolist() == alone.class_link_load_gbps.tolist()
+        assert report.offered_gbps.tolist() == [10.0 - 6.0 * matrix]
+        assert report.faults == alone.faults
 
 
 def test_a_report_picks_faults_by_kind():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vbte.oracle import PathOracle, Positions, merged_paths, select_paths
+from vbte.oracle import PathOracle, merged_paths, select_paths, sorted_rows
 from vbte.plan import PathSet
 from vbte.tolerance import DUST_SHARE
 from vbte.topology import BoolArray, FloatArray
@@ -39,31 +39,6 @@ def settle(
 
 def _ordered(paths: PathSet, flow: FloatArray) -> tuple[PathSet, FloatArray]:
     """Sort by commodity, then by links; merge equal paths of a commodity."""
-    order, first = _sorted_rows(paths)
+    order, first = sorted_rows(paths)
     merged = np.bincount(np.cumsum(first) - 1, weights=flow[order], minlength=int(first.sum()))
     return select_paths(paths, order[first]), merged.astype(np.float64)
-
-
-def _sorted_rows(paths: PathSet) -> tuple[Positions, BoolArray]:
-    """Return the stable order by commodity, then by links, and which rows of it differ from the row before, (P,) each.
-
-    Hop by hop, only rows that agree with another in commodity and all links so far are looked at.
-    """
-    order = np.argsort(paths.commodity, kind="stable")
-    first = np.append(True, np.diff(paths.commodity[order]) != 0)[: len(order)]
-    n_steps = int(paths.links.max(initial=-1)) + 2
-    for hop in range(int(paths.hops.max(initial=0)) + 1):
-        tied = np.flatnonzero(~first | ~np.append(first[1:], True))
-        # A row that has ended ties only with its equals, which have ended too: nothing is left to compare.
-        tied = tied[paths.hops[order[tied]] >= hop]
-        if not len(tied):
-            break
-        rows = order[tied]
-        going = paths.hops[rows] > hop
-        step = np.zeros(len(rows), dtype=np.int64)
-        step[going] = paths.links[paths.start[rows[going]] + hop] + 1
-        key = np.cumsum(first[tied]) * n_steps + step
-        by_key = np.argsort(key, kind="stable")
-        order[tied] = rows[by_key]
-        first[tied] = np.append(True, np.diff(key[by_key]) != 0)
-    return order, first

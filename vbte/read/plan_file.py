@@ -8,15 +8,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 import orjson
-from numpy.typing import NDArray
+from msgspec import Raw
 
 from vbte.demands import AttributeColumn, DemandMatrix
 from vbte.errors import InputError
-from vbte.instance import Instance, build_instance, without_commodities
+from vbte.instance import Instance, build_instance, commodity_positions, without_commodities
 from vbte.plan import Certificate, EngineReport, FairLevel, Fairness, Limit, PathSet, Plan, Prices, Reason, Termination
 from vbte.policy import PathFigure, PlanningModel, StageKind
+from vbte.read.json_columns import figures, integers, opened, plain
 from vbte.read.model import read_model
 from vbte.topology import FloatArray, IntArray, Link, Node, Topology
 
@@ -34,12 +36,15 @@ def read_plan(source: str | os.PathLike[str]) -> Plan:
     path = Path(source)
     path = path / PLAN_FILE if path.is_dir() else path
     try:
-        document = orjson.loads(path.read_bytes())
+        document = opened(path.read_bytes())
+        schema = plain(document["schema"]) if "schema" in document else None
     except OSError as error:
         raise InputError(f"can't be read: {error.strerror}", place=str(path), remedy="name a plan directory") from None
-    except orjson.JSONDecodeError as error:
+    except msgspec.ValidationError:
+        document, schema = {}, None
+    except (msgspec.DecodeError, orjson.JSONDecodeError, RecursionError) as error:
         raise InputError(f"not JSON: {error}", place=str(path), remedy="write the plan again") from None
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+    if schema != SCHEMA:
         raise InputError(f"not a plan of schema {SCHEMA}", place=str(path), remedy="write the plan again")
     return _Reader(str(path)).plan(document)
 
@@ -50,20 +55,20 @@ class _Reader:
     def __init__(self, origin: str) -> None:
         self._origin = origin
 
-    def plan(self, document: Mapping[str, Any]) -> Plan:
-        topology = self._guarded("topology", lambda: _topology(document["topology"], self._origin))
-        model = read_model(self._guarded("model", lambda: dict(document["model"])))
+    def plan(self, document: Mapping[str, Raw]) -> Plan:
+        topology = self._guarded("topology", lambda: _topology(plain(document["topology"]), self._origin))
+        model = read_model(self._guarded("model", lambda: dict(plain(document["model"]))))
         matrices = self._guarded(
             "demand_matrices",
-            lambda: [_demands(part, self._origin) for part in document["demand_matrices"]],
+            lambda: [_demands(opened(part), self._origin) for part in _listed(document["demand_matrices"])],
         )
         instance = self._instance(topology, matrices, model, document)
-        paths, flow = self._guarded("paths", lambda: self._paths(document["paths"], instance))
+        paths, flow = self._guarded("paths", lambda: self._paths(opened(document["paths"]), instance))
         certificates = self._guarded(
-            "certificates", lambda: tuple(_certificate(part, instance) for part in document["certificates"])
+            "certificates", lambda: tuple(_certificate(part, instance) for part in plain(document["certificates"]))
         )
-        termination = self._guarded("termination", lambda: _termination(document["termination"]))
-        engine = self._guarded("engine", lambda: EngineReport(**document["engine"]))
+        termination = self._guarded("termination", lambda: _termination(plain(document["termination"])))
+        engine = self._guarded("engine", lambda: EngineReport(**plain(document["engine"])))
         return Plan(instance, paths, flow, certificates, termination, engine)
 
     def _guarded(self, key: str, read: Callable[[], T]) -> T:
@@ -72,7 +77,11 @@ class _Reader:
             return read()
         except InputError:
             raise
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        except orjson.JSONDecodeError as error:
+            fault = f"not JSON: {key}: {error}"
+            raise InputError(fault, place=self._origin, remedy="write the plan again") from None
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, msgspec.DecodeError,
+                RecursionError) as error:  # fmt: skip
             raise InputError(
                 f"{key} is misshapen ({type(error).__name__}: {error})",
                 place=self._origin,
@@ -80,24 +89,22 @@ class _Reader:
             ) from None
 
     def _instance(
-        self, topology: Topology, matrices: list[DemandMatrix], model: PlanningModel, document: Mapping[str, Any]
+        self, topology: Topology, matrices: list[DemandMatrix], model: PlanningModel, document: Mapping[str, Raw]
     ) -> Instance:
         """Rebuild the instance and drop the commodities that the plan had to drop."""
         instance = self._guarded("demand_matrices", lambda: build_instance(topology, matrices, model))
-        listed = self._guarded("commodities", lambda: _commodity_rows(document["commodities"]))
-        rows = np.stack([instance.class_index, instance.source, instance.destination, instance.tenant_index], axis=1)
-        known = {tuple(row): position for position, row in enumerate(rows.tolist())}
-        kept = [known.get(tuple(row), -1) for row in listed.tolist()]
-        if -1 in kept or sorted(set(kept)) != kept:
+        listed = self._guarded("commodities", lambda: _commodity_rows(opened(document["commodities"])))
+        kept = commodity_positions(instance, listed)
+        if (kept < 0).any() or (np.diff(kept) <= 0).any():
             raise InputError("commodities do not match the demands", place=self._origin, remedy="write the plan again")
-        dropped = np.setdiff1d(np.arange(instance.n_commodities), np.array(kept, dtype=np.intp))
+        dropped = np.setdiff1d(np.arange(instance.n_commodities), kept)
         return without_commodities(instance, dropped) if len(dropped) else instance
 
-    def _paths(self, part: Mapping[str, Any], instance: Instance) -> tuple[PathSet, FloatArray]:
-        commodity = _integers(part["commodity"], instance.n_commodities)
-        links = _integers(part["links"], len(instance.topology.links))
-        hops = _integers(part["hops"], len(instance.topology.nodes) + len(instance.topology.links) + 1)
-        flow = _figures(part["flow_gbps"])
+    def _paths(self, part: Mapping[str, Raw], instance: Instance) -> tuple[PathSet, FloatArray]:
+        commodity = integers(part["commodity"], instance.n_commodities)
+        links = integers(part["links"], len(instance.topology.links))
+        hops = integers(part["hops"], len(instance.topology.nodes) + len(instance.topology.links) + 1)
+        flow = figures(part["flow_gbps"])
         if not len(commodity) == len(hops) == len(flow) or int(hops.sum()) != len(links) or (hops < 1).any():
             raise ValueError("lengths do not agree")
         if (np.diff(commodity) < 0).any():
@@ -106,18 +113,15 @@ class _Reader:
         return PathSet(start, links, commodity), flow
 
 
-def _commodity_rows(part: Mapping[str, Any]) -> NDArray[np.int64]:
-    return np.stack([np.array(part[key], dtype=np.int64) for key in ("class", "source", "destination", "tenant")], 1)
+def _listed(part: Raw) -> list[Raw]:
+    return msgspec.json.decode(part, type=list[Raw])
 
 
-def _integers(values: Any, stop: int) -> IntArray:
-    """Return integers of 0 up to ``stop``."""
-    array = np.asarray(values)
-    if array.ndim != 1 or (len(array) and array.dtype.kind not in "iu"):
-        raise ValueError("a list of integers is needed")
-    if len(array) and (array.min() < 0 or array.max() >= stop):
-        raise ValueError(f"a position is outside 0..{stop - 1}")
-    return array.astype(np.int32)
+def _commodity_rows(part: Mapping[str, Raw]) -> list[IntArray]:
+    rows = [integers(part[key], 2**31) for key in ("class", "source", "destination", "tenant")]
+    if any(row.shape != (len(rows[0]),) for row in rows):
+        raise ValueError("columns differ in length")
+    return rows
 
 
 def _figure(value: Any) -> float:
@@ -125,13 +129,6 @@ def _figure(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError("a finite figure is needed")
     return float(value)
-
-
-def _figures(values: Any) -> FloatArray:
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1 or not np.isfinite(array).all():
-        raise ValueError("a list of finite figures is needed")
-    return array
 
 
 def _topology(part: Mapping[str, Any], origin: str) -> Topology:
@@ -143,24 +140,27 @@ def _topology(part: Mapping[str, Any], origin: str) -> Topology:
     return Topology(nodes, links, name=str(part["name"]), origin=f"{origin}: topology")
 
 
-def _demands(part: Mapping[str, Any], origin: str) -> DemandMatrix:
-    ids = tuple(map(str, part["node_ids"]))
-    columns = {
-        str(name): AttributeColumn(_integers(column["codes"], len(column["values"])), tuple(map(str, column["values"])))
-        for name, column in part["attributes"].items()
-    }
-    size = len(part["source"])
-    if any(len(column.codes) != size for column in columns.values()):
+def _demands(part: Mapping[str, Raw], origin: str) -> DemandMatrix:
+    ids = tuple(map(str, plain(part["node_ids"])))
+    attributes = {name: opened(column) for name, column in opened(part["attributes"]).items()}
+    columns = {name: _attribute(column) for name, column in attributes.items()}
+    volume = figures(part["volume_gbps"])
+    if any(len(column.codes) != len(volume) for column in columns.values()):
         raise ValueError("attribute columns differ in length from the demands")
     return DemandMatrix(
         node_ids=ids,
-        source=_integers(part["source"], len(ids)),
-        destination=_integers(part["destination"], len(ids)),
-        volume_gbps=_figures(part["volume_gbps"]),
+        source=integers(part["source"], len(ids)),
+        destination=integers(part["destination"], len(ids)),
+        volume_gbps=volume,
         attributes=columns,
-        name=str(part["name"]),
+        name=str(plain(part["name"])),
         origin=f"{origin}: demand_matrices",
     )
+
+
+def _attribute(column: Mapping[str, Raw]) -> AttributeColumn:
+    values = tuple(map(str, plain(column["values"])))
+    return AttributeColumn(integers(column["codes"], len(values)), values)
 
 
 def _certificate(part: Mapping[str, Any], instance: Instance) -> Certificate:
@@ -213,9 +213,9 @@ def _prices(part: Mapping[str, Any], instance: Instance) -> Prices:
 
 def _dense(part: Mapping[str, Any], instance: Instance) -> FloatArray:
     array = np.zeros((instance.n_matrices, len(instance.topology.links)))
-    matrix = _integers(part["matrix"], array.shape[0])
-    link = _integers(part["link"], array.shape[1])
-    price = _figures(part["price"])
+    matrix = integers(part["matrix"], array.shape[0])
+    link = integers(part["link"], array.shape[1])
+    price = figures(part["price"])
     if not len(matrix) == len(link) == len(price):
         raise ValueError("prices differ in length")
     array[matrix, link] = price

@@ -14,7 +14,7 @@ from vbte.report.map_svg import MAP_FILE, MOST_MAPPED_NODES, utilization_map
 from vbte.report.summary import summarize, summary_bytes
 from vbte.tables.build import build_tables
 from vbte.tables.files import Tables, tables_to_files
-from vbte.tables.walk import Comparison, compare, offered_traffic, walk
+from vbte.tables.walk import Comparison, compare, walk_matrices
 from vbte.tolerance import TABLE_OVERLOAD_SHARE
 from vbte.write.plan_file import plan_bytes
 
@@ -62,10 +62,7 @@ def realise(plan: Plan) -> Outcome:
     """Build a plan's tables, walk every demand matrix through them, and work out the IGP baseline."""
     instance = plan.instance
     tables = build_tables(plan)
-    walks = tuple(
-        compare(walk(tables, instance.topology, offered_traffic(instance, matrix)), plan, matrix)
-        for matrix in range(instance.n_matrices)
-    )
+    walks = tuple(compare(walked, plan, matrix) for matrix, walked in enumerate(walk_matrices(tables, instance)))
     routing = igp_next_hops(instance.topology)
     igp = tuple(igp_loads(instance.topology, matrix, routing=routing) for matrix in instance.demands)
     return Outcome(plan, tables, walks, igp)

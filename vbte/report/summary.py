@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 import orjson
 
@@ -264,10 +265,23 @@ def _tables(tables: Tables, walks: Sequence[Comparison]) -> dict[str, Any]:
     }
 
 
+class _Refusal(msgspec.Struct):
+    """One entry of ``cannot_realise``."""
+
+    reason: str
+
+
+class _Refusals(msgspec.Struct):
+    """What a device's file says of the wishes it can't carry out."""
+
+    cannot_realise: list[_Refusal]
+
+
 def _reasons(tables: Tables) -> dict[str, int]:
     """Return how many wishes each reason kept from being realised."""
     counts: dict[str, int] = {}
-    for device in tables.devices.values():
-        for entry in device["cannot_realise"]:
-            counts[entry["reason"]] = counts.get(entry["reason"], 0) + 1
+    for content in tables.device_bytes.values():
+        # Of a large file, only what is asked for is made into objects.
+        for entry in msgspec.json.decode(content, type=_Refusals).cannot_realise:
+            counts[entry.reason] = counts.get(entry.reason, 0) + 1
     return dict(sorted(counts.items()))

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vbte.instance import Instance
 from vbte.tables.drafts import ADMITTED_DECIMALS
 from vbte.tables.schema import Route, RouteDemands, network_instance
 from vbte.topology import FloatArray
+
+Counts = NDArray[np.int64]
 
 #: Bit/s in one Gbit/s.
 BPS_PER_GBPS = 1e9
@@ -45,23 +48,27 @@ class CommodityWords:
         """Tenant of each commodity, the empty string for none."""
         return [self.instance.tenants[position] for position in self.instance.tenant_index.tolist()]
 
+    def demands(self, commodity: int) -> RouteDemands:
+        """Return what a commodity brings, at the matrix where it is largest."""
+        count, asked, given, share = self._demand_columns
+        return {
+            "count": count.item(commodity),
+            "offered_bps": asked.item(commodity),
+            "admitted_bps": given.item(commodity),
+            "admitted_share": share.item(commodity),
+        }
+
     @cached_property
-    def demands(self) -> list[RouteDemands]:
-        """What each commodity brings, at the matrix where it is largest."""
+    def _demand_columns(self) -> tuple[Counts, Counts, Counts, FloatArray]:
         n_commodities = self.instance.n_commodities
         counts = [np.bincount(owner[owner >= 0], minlength=n_commodities) for owner in self.instance.demand_commodity]
         offered = self.instance.peak_gbps
-        columns = zip(
-            np.max(counts, axis=0).tolist(),
-            np.rint(offered * BPS_PER_GBPS).astype(np.int64).tolist(),
-            np.rint(offered * self.admitted_share * BPS_PER_GBPS).astype(np.int64).tolist(),
-            np.round(self.admitted_share, ADMITTED_DECIMALS).tolist(),
-            strict=True,
+        return (
+            np.max(counts, axis=0),
+            np.rint(offered * BPS_PER_GBPS).astype(np.int64),
+            np.rint(offered * self.admitted_share * BPS_PER_GBPS).astype(np.int64),
+            np.round(self.admitted_share, ADMITTED_DECIMALS),
         )
-        return [
-            {"count": count, "offered_bps": asked, "admitted_bps": given, "admitted_share": share}
-            for count, asked, given, share in columns
-        ]
 
     def route(
         self, commodity: int, *, group: str | None, own_demand: bool = True, service_label: int | None = None
@@ -78,7 +85,7 @@ class CommodityWords:
             "tenant": tenant,
             "group": group,
             "service_label": service_label,
-            "demands": self.demands[commodity] if own_demand else None,
+            "demands": self.demands(commodity) if own_demand else None,
         }
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -123,18 +123,17 @@ def device_limits(topology: Topology, model: PlanningModel) -> DeviceLimits:
 
 def documents(
     drafts: Iterable[DeviceDraft], topology: Topology, model: PlanningModel, realisation: RealisationName
-) -> dict[str, DeviceTable]:
-    """Return the finished documents by device, everything sorted."""
+) -> Iterator[DeviceTable]:
+    """Yield the finished document of each draft, everything in it sorted."""
     limits, steering, drained = device_limits(topology, model), steering_section(model), _drained_links(topology)
-    finished: dict[str, DeviceTable] = {}
-    for draft in sorted(drafts, key=lambda draft: draft.device):
+    for draft in drafts:
         position = topology.node_index[draft.device]
         held: Limits = {
             "max_weight": int(limits.max_weight[position]),
             "max_group_members": int(limits.max_group_members[position]),
             "max_segments": int(limits.max_segments[position]),
         }
-        finished[draft.device] = {
+        yield {
             "schema": SCHEMA,
             "document": "device",
             "device": draft.device,
@@ -148,7 +147,11 @@ def documents(
             "drains": _drains(topology, draft.device, drained),
             "cannot_realise": sorted(draft.cannot_realise, key=_concern_order),
         }
-    return finished
+
+
+def by_device(topology: Topology) -> list[int]:
+    """Return the positions of all nodes, sorted by node id: the order in which devices are written."""
+    return sorted(range(len(topology.nodes)), key=lambda node: topology.nodes[node].id)
 
 
 def _route_order(route: Route) -> tuple[str, str, int, str]:

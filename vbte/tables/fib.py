@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -101,20 +102,14 @@ class _Reader:
         self._tables: dict[str, int] = {}
         self._tenants = {name: code for code, name in enumerate(tenants)}
         self._has_table = np.zeros(len(topology.nodes), dtype=np.bool_)
-        # Lists of numbers, not of tuples: the garbage collector has nothing to look through.
-        self._hop_kind: list[int] = [HopKind.BROKEN]
-        self._hop_link: list[int] = [-1]
-        self._hop_lives: list[bool] = [True]
-        self._labels: list[int] = []
-        self._label_count: list[int] = [0]
-        self._member_hop: list[int] = []
-        self._member_weight: list[int] = []
-        self._member_count: list[int] = []
-        self._backup: list[int] = []
-        self._backup_is_early: list[bool] = []
-        self._route: tuple[list[int], ...] = tuple([] for _ in range(8))
-        self._admitted_share: list[float] = []
-        self._sid: tuple[list[int], ...] = tuple([] for _ in range(5))
+        # Packed numbers: as Python objects they would take several times the memory of all tables' files.
+        self._hop_kind, self._hop_link, self._hop_lives = _packed(HopKind.BROKEN), _packed(-1), _packed(True)
+        self._labels, self._label_count = _packed(), _packed(0)
+        self._member_hop, self._member_weight, self._member_count = _packed(), _packed(), _packed()
+        self._backup, self._backup_is_early = _packed(), _packed()
+        self._route = tuple(_packed() for _ in range(8))
+        self._admitted_share = array("d")
+        self._sid = tuple(_packed() for _ in range(5))
         self._steering: dict[tuple[int, str], int] = {}
 
     def add(self, device: int, table: DeviceTable) -> None:
@@ -242,9 +237,13 @@ class _Reader:
         return member_start, _integers(self._member_hop)[at], np.asarray(weight / total[owner])
 
 
-def _integers(values: Sequence[int]) -> Positions:
+def _packed(*values: int) -> array[int]:
+    return array("q", values)
+
+
+def _integers(values: Sequence[int] | array[int]) -> Positions:
     return np.array(values, dtype=np.int64)
 
 
-def _starts(counts: Sequence[int] | Positions) -> Positions:
+def _starts(counts: array[int] | Positions) -> Positions:
     return np.concatenate([[0], np.cumsum(np.asarray(counts, dtype=np.int64))]).astype(np.int64)

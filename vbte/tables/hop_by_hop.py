@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from vbte.instance import Instance
 from vbte.plan import Plan
 from vbte.tables.commodities import CommodityWords
-from vbte.tables.drafts import SHARE_DECIMALS, DeviceDraft
+from vbte.tables.drafts import SHARE_DECIMALS, DeviceDraft, by_device
 from vbte.tables.hops import Hops, igp_hops, plan_hops
 from vbte.tables.labels import group_id, link_order
 from vbte.tables.lost_rules import lost_rules
+from vbte.tables.ranges import positions_of
 from vbte.tables.realised import Realised
-from vbte.tables.schema import Member
+from vbte.tables.schema import CannotRealise, Member
 
 
 def hop_by_hop(plan: Plan) -> Realised:
@@ -23,80 +24,93 @@ def hop_by_hop(plan: Plan) -> Realised:
     Rules that bind single sources may be lost: what does not hold any more stands in ``cannot_realise``.
     """
     hops = plan_hops(plan)
-    drafts = _drafts(hops, even=False)
+    lost: dict[int, list[CannotRealise]] = {}
     for node, entry in lost_rules(hops):
-        drafts[node].cannot_realise.append(entry)
-    return Realised(drafts, hops.link_load_gbps, float(hops.error.max(initial=0.0)))
+        lost.setdefault(node, []).append(entry)
+    return Realised(_drafts(hops, lost, even=False), hops.link_load_gbps, float(hops.error.max(initial=0.0)))
 
 
 def plain_igp(instance: Instance) -> Realised:
     """Return what every device holds under plain IGP routing."""
     hops = igp_hops(instance)
-    return Realised(_drafts(hops, even=True), hops.link_load_gbps, 0.0)
+    return Realised(_drafts(hops, {}, even=True), hops.link_load_gbps, 0.0)
 
 
-def _drafts(hops: Hops, *, even: bool) -> list[DeviceDraft]:
-    """Return the drafts with groups and routes; ``even`` names groups by their links, as the IGP has them."""
-    instance, dag = hops.instance, hops.dag
-    drafts = [DeviceDraft(node.id) for node in instance.topology.nodes]
-    words = CommodityWords(instance, hops.admitted_share)
-    group_of = _add_groups(hops, drafts, even=even)
-    own = _own_commodities(hops)
-    states, tenants = np.nonzero(hops.reached)
-    spokesman = _any_commodity(hops)
-    for state, tenant in zip(states.tolist(), tenants.tolist(), strict=True):
-        mine = own.pop((state, tenant), None)
-        commodity = spokesman[int(dag.state_key[state]), tenant] if mine is None else mine
-        route = words.route(commodity, group=group_of[state], own_demand=mine is not None)
-        drafts[dag.state_node[state]].routes.append(route)
-    # What is left found no admitted traffic of its tenant at its source.
-    for commodity in own.values():
-        drafts[instance.source[commodity]].routes.append(words.route(commodity, group=None))
-    return drafts
+def _drafts(hops: Hops, lost: Mapping[int, list[CannotRealise]], *, even: bool) -> Iterator[DeviceDraft]:
+    """Yield the draft of every device, sorted by device; ``even`` names groups by their links, as the IGP has them."""
+    topology = hops.instance.topology
+    devices = _Devices(hops, even=even)
+    for node in by_device(topology):
+        draft = DeviceDraft(topology.nodes[node].id)
+        devices.add_routes(draft, node)
+        draft.cannot_realise.extend(lost.get(node, []))
+        yield draft
 
 
-def _own_commodities(hops: Hops) -> dict[tuple[int, int], int]:
-    """Return commodities by the (state, tenant) where they enter; those without a state by (-1 - commodity, tenant)."""
-    found: dict[tuple[int, int], int] = {}
-    columns = zip(hops.commodity_state.tolist(), hops.instance.tenant_index.tolist(), strict=True)
-    for commodity, (state, tenant) in enumerate(columns):
-        found[state if state >= 0 else -1 - commodity, tenant] = commodity
-    return found
+class _Devices:
+    """Writes groups and routes device by device."""
 
+    def __init__(self, hops: Hops, *, even: bool) -> None:
+        self._hops, self._even = hops, even
+        instance, dag = hops.instance, hops.dag
+        self._words = CommodityWords(instance, hops.admitted_share)
+        self._keys = _key_names(hops)
+        order = np.lexsort((link_order(instance.topology)[dag.link], dag.tail))
+        self._bounds = np.searchsorted(dag.tail[order], np.arange(len(dag.state_node) + 1))
+        self._link, self._weight = dag.link[order], hops.weight[order]
+        self._planned = np.round(hops.planned_share[order], SHARE_DECIMALS)
+        self._error = np.round(hops.error, SHARE_DECIMALS)
+        n_nodes, n_tenants = len(instance.topology.nodes), len(instance.tenants)
+        # What comes past each state, by device, as codes state * n_tenants + tenant.
+        past = np.flatnonzero(hops.reached)
+        self._past = [past[at] for at in positions_of(dag.state_node[past // n_tenants], n_nodes)]
+        state, tenant, every = hops.commodity_state, instance.tenant_index, np.arange(instance.n_commodities)
+        # One commodity of every key and tenant, whose words serve transit routes: the last.
+        self._spokesman = np.full(len(self._keys) * n_tenants, -1)
+        np.maximum.at(self._spokesman, hops.commodity_key * n_tenants + tenant, every)
+        routed = (state >= 0) & hops.reached[state, tenant] if len(dag.state_node) else np.zeros(len(every), np.bool_)
+        own = every[routed]
+        code = state[own] * n_tenants + tenant[own]
+        order = np.argsort(code)
+        self._own_code, self._own = code[order], own[order]
+        # These found no admitted traffic of their tenant at their source.
+        left = every[~routed]
+        self._left = [left[at] for at in positions_of(instance.source[left], n_nodes)]
 
-def _any_commodity(hops: Hops) -> dict[tuple[int, int], int]:
-    """Return one commodity of every (key, tenant), whose words serve transit routes."""
-    columns = zip(hops.commodity_key.tolist(), hops.instance.tenant_index.tolist(), strict=True)
-    return {pair: commodity for commodity, pair in enumerate(columns)}
+    def add_routes(self, draft: DeviceDraft, node: int) -> None:
+        """Add the groups of all states at the node, and the routes that lead to them."""
+        n_tenants, words, past = len(self._hops.instance.tenants), self._words, self._past[node]
+        state = past // n_tenants
+        entering = np.searchsorted(self._own_code, past)
+        enters = entering < len(self._own_code)
+        enters[enters] = self._own_code[entering[enters]] == past[enters]
+        commodity = self._spokesman[self._hops.dag.state_key[state] * n_tenants + past % n_tenants]
+        commodity[enters] = self._own[entering[enters]]
+        groups: dict[int, str] = {}
+        for one, speaker, own_demand in zip(state.tolist(), commodity.tolist(), enters.tolist(), strict=True):
+            if one not in groups:
+                groups[one] = self._add_group(draft, one)
+            draft.routes.append(words.route(speaker, group=groups[one], own_demand=own_demand))
+        draft.routes.extend(words.route(one, group=None) for one in self._left[node].tolist())
 
-
-def _add_groups(hops: Hops, drafts: Sequence[DeviceDraft], *, even: bool) -> list[str | None]:
-    """Add a group for every state that traffic reaches, and return the group's id by state."""
-    dag, links = hops.dag, hops.instance.topology.links
-    keys = _key_names(hops)
-    order = np.lexsort((link_order(hops.instance.topology)[dag.link], dag.tail))
-    bounds = np.searchsorted(dag.tail[order], np.arange(len(dag.state_node) + 1)).tolist()
-    edge_link, weight = dag.link[order].tolist(), hops.weight[order].tolist()
-    planned = np.round(hops.planned_share[order], SHARE_DECIMALS).tolist()
-    error = np.round(hops.error, SHARE_DECIMALS).tolist()
-    group_of: list[str | None] = [None] * len(dag.state_node)
-    for state in np.flatnonzero(hops.reached.any(axis=1)).tolist():
-        draft, edges = drafts[dag.state_node[state]], range(bounds[state], bounds[state + 1])
-        used = [links[edge_link[edge]] for edge in edges]
+    def _add_group(self, draft: DeviceDraft, state: int) -> str:
+        """Add the group of a state that traffic reaches, and return its id."""
+        edges = slice(self._bounds[state], self._bounds[state + 1])
+        used = [self._hops.instance.topology.links[link] for link in self._link[edges].tolist()]
         if not used:
-            group_of[state] = draft.use_local()
-        elif even:
-            group_of[state] = draft.use_links(used)
-        else:
-            name = group_of[state] = keys[dag.state_key[state]]
-            members: list[Member] = [
-                {"next_hop": draft.use_link(link), "weight": weight[edge], "planned_share": planned[edge]}
-                for edge, link in zip(edges, used, strict=True)
-            ]
-            draft.groups[name] = {
-                "id": name, "members": members, "backup": None, "quantisation_error": error[state]
-            }  # fmt: skip
-    return group_of
+            return draft.use_local()
+        if self._even:
+            return draft.use_links(used)
+        name: str = self._keys[self._hops.dag.state_key[state]]
+        columns = zip(used, self._weight[edges].tolist(), self._planned[edges].tolist(), strict=True)
+        members: list[Member] = [
+            {"next_hop": draft.use_link(link), "weight": weight, "planned_share": planned}
+            for link, weight, planned in columns
+        ]
+        draft.groups[name] = {
+            "id": name, "members": members, "backup": None, "quantisation_error": self._error.item(state)
+        }  # fmt: skip
+        return name
 
 
 def _key_names(hops: Hops) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from vbte.instance import Instance
 from vbte.paths.igp import IgpRouting, ecmp_flows, igp_next_hops
-from vbte.plan import Plan
+from vbte.plan import PathSet, Plan
 from vbte.tables.dag import Dag, Positions, build_dag, keep_edges
 from vbte.tables.drafts import device_limits
 from vbte.tables.quantise import Weights, quantise
@@ -80,11 +80,26 @@ def plan_hops(plan: Plan) -> Hops:
     admitted_share = np.where(has_flow, np.minimum(plan.admitted_share, 1.0), 0.0)
     flow = share * (admitted_share * instance.peak_gbps)[paths.commodity]
     n_links = max(1, len(instance.topology.links))
-    code = np.repeat(commodity_key[paths.commodity], paths.hops) * n_links + paths.links
-    codes, inverse = np.unique(code, return_inverse=True)
-    summed = np.bincount(inverse, weights=np.repeat(flow, paths.hops), minlength=len(codes))
-    dag = build_dag(instance.topology, codes // n_links, codes % n_links, summed.astype(np.float64))
+    codes, summed = _summed(paths, commodity_key[paths.commodity] * n_links, flow)
+    dag = build_dag(instance.topology, codes // n_links, codes % n_links, summed)
     return _quantised(instance, dag, commodity_key, admitted_share)
+
+
+def _summed(paths: PathSet, first_code: Positions, flow: FloatArray) -> tuple[Positions, FloatArray]:
+    """Return the distinct codes ``first_code`` (P,) + link of all visited links, sorted, and the flow of each."""
+
+    def visited(block: slice) -> tuple[Positions, Positions]:
+        links, owner = paths.visits(block)
+        return first_code[block][owner] + links, owner
+
+    found = [np.unique(visited(block)[0]) for block in paths.blocks()]
+    codes = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *found]))
+    summed = np.zeros(len(codes))
+    for block in paths.blocks():
+        code, owner = visited(block)
+        # Unlike sums per block, this adds in the order of the paths, whatever the blocks.
+        np.add.at(summed, np.searchsorted(codes, code), flow[block][owner])
+    return codes, summed
 
 
 def igp_hops(instance: Instance) -> Hops:

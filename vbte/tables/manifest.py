@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from vbte.plan import Plan
 from vbte.tables.commodities import BPS_PER_GBPS
 from vbte.tables.drafts import SHARE_DECIMALS
 from vbte.tables.realised import Realised
-from vbte.tables.schema import SCHEMA, UNHASHED, DeviceFile, Devices, DeviceTable, Inputs, Manifest, Step, Totals
+from vbte.tables.schema import SCHEMA, UNHASHED, DeviceFile, DeviceTable, Inputs, Manifest, Step, Totals
 from vbte.topology import FloatArray, Topology
 from vbte.write.atomic import safe_file_name
 
@@ -35,6 +35,28 @@ class Publication:
     not_after: str | None = None
     guardrails: tuple[Mapping[str, Any], ...] = ()
     approvals: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFacts:
+    """What the manifest has to know of a device's document: ``cannot_realise`` counts its entries."""
+
+    device: str
+    sha256: str
+    is_head_end: bool
+    cannot_realise: int
+    bps_at_stake: int
+
+
+def device_facts(table: DeviceTable, content: bytes) -> DeviceFacts:
+    """Return the facts of a document, ``content`` being its file."""
+    return DeviceFacts(
+        table["device"],
+        sha256(content),
+        any(route["demands"] is not None and route["group"] is not None for route in table["routes"]),
+        len(table["cannot_realise"]),
+        sum(entry["bps_at_stake"] for entry in table["cannot_realise"]),
+    )
 
 
 def sha256(*chunks: bytes) -> str:
@@ -60,14 +82,13 @@ def build_manifest(
     instance: Instance,
     plan: Plan | None,
     realised: Realised,
-    devices: Devices,
-    device_bytes: Mapping[str, bytes],
+    devices: Sequence[DeviceFacts],
     publication: Publication,
 ) -> Manifest:
-    """Return the manifest of finished device documents; ``plan`` None for the baseline."""
+    """Return the manifest over finished device documents, sorted by device; ``plan`` None for the baseline."""
     error_bps = _link_error_bps(instance.topology, plan, realised)
     files: list[DeviceFile] = [
-        {"device": name, "file": device_file(name), "sha256": sha256(device_bytes[name])} for name in sorted(devices)
+        {"device": facts.device, "file": device_file(facts.device), "sha256": facts.sha256} for facts in devices
     ]
     manifest: Manifest = {
         "schema": SCHEMA,
@@ -125,22 +146,20 @@ def _link_error_bps(topology: Topology, plan: Plan | None, realised: Realised) -
     return {name: figure for name, figure in rounded if figure > 0}
 
 
-def _totals(devices: Devices) -> Totals:
-    entries = [entry for device in devices.values() for entry in device["cannot_realise"]]
-    return {"count": len(entries), "bps_at_stake": sum(entry["bps_at_stake"] for entry in entries)}
+def _totals(devices: Sequence[DeviceFacts]) -> Totals:
+    return {
+        "count": sum(facts.cannot_realise for facts in devices),
+        "bps_at_stake": sum(facts.bps_at_stake for facts in devices),
+    }
 
 
-def _steps(devices: Devices) -> list[Step]:
+def _steps(devices: Sequence[DeviceFacts]) -> list[Step]:
     """One step per device: those that only pass traffic on first, so that no head end sends into the void."""
-    roles = sorted((_is_head_end(table), name) for name, table in devices.items())
+    roles = sorted((facts.is_head_end, facts.device) for facts in devices)
     return [
         {"position": position, "device": name, "action": "replace", "role": "head-end" if head_end else "transit"}
         for position, (head_end, name) in enumerate(roles, start=1)
     ]
-
-
-def _is_head_end(table: DeviceTable) -> bool:
-    return any(route["demands"] is not None and route["group"] is not None for route in table["routes"])
 
 
 def _inputs(instance: Instance) -> Inputs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vbte.tables.drafts import DeviceDraft
@@ -11,11 +11,13 @@ from vbte.topology import FloatArray
 
 @dataclass(frozen=True, eq=False)
 class Realised:
-    """Device drafts, one per node in order, and what the tables do to the plan.
+    """Device drafts, one per node, sorted by device, and what the tables do to the plan.
 
+    ``drafts`` may be gone through once: each is made when it is its turn, since all of them at once take many times
+    the memory of what is written.
     ``link_load_gbps`` (T, n_links) is what the links will carry; ``max_error`` the largest quantisation error.
     """
 
-    drafts: Sequence[DeviceDraft]
+    drafts: Iterable[DeviceDraft]
     link_load_gbps: FloatArray
     max_error: float

@@ -30,26 +30,52 @@ def limit_equal_cost(routing: IgpRouting, max_group_members: Weights) -> IgpRout
     return replace(routing, tight=tight)
 
 
-def add_sids(
-    drafts: Sequence[DeviceDraft], routing: IgpRouting, labels: LabelPlan, tenants: Sequence[set[str]]
-) -> None:
-    """Add to the drafts, one per node in order, local SIDs and a label route to every other node that can be reached.
+class SidWriter:
+    """Writes local SIDs, and a label route to every other node that can be reached, device by device.
 
     ``tenants`` names the tenants whose traffic ends at each node.
     """
-    topology = routing.topology
-    outgoing = _outgoing(topology)
-    for node, draft in enumerate(drafts):
+
+    def __init__(self, routing: IgpRouting, labels: LabelPlan, tenants: Sequence[set[str]]) -> None:
+        self._routing, self._labels, self._tenants = routing, labels, tenants
+        self._outgoing, self._place = _outgoing(routing.topology), link_order(routing.topology)
+        self._by_label = np.argsort(labels.node)
+        self._names = [routing.topology.nodes[node].id for node in self._by_label.tolist()]
+        self._label_row: list[int] = labels.node[self._by_label].tolist()
+
+    def add(self, draft: DeviceDraft, node: int) -> None:
+        """Add to the draft of a node."""
+        labels, topology = self._labels, self._routing.topology
         draft.local_sids.append(_sid("node", "node", int(labels.node[node])))
-        for at in outgoing[node]:
+        for at in self._outgoing[node]:
             link, label = topology.links[at], int(labels.adjacency[at])
             draft.local_sids.append(_sid(f"link:{spelt(link.id)}", "adjacency", label, link=link))
         draft.local_sids.extend(
             _sid(f"tenant:{spelt(name)}", "tenant", labels.tenant[name], instance=network_instance(name))
-            for name in tenants[node]
+            for name in self._tenants[node]
             if name
         )
-    _add_label_routes(drafts, routing, labels, outgoing)
+        self._add_label_routes(draft, node)
+
+    def _add_label_routes(self, draft: DeviceDraft, node: int) -> None:
+        """Add one route per reachable node SID; SIDs with the same next hops share a group."""
+        links = self._routing.topology.links
+        leaving = sorted(self._outgoing[node], key=self._place.__getitem__)
+        tight = self._routing.tight[leaving][:, self._by_label]
+        if not tight.any():
+            return
+        # One bytes object per destination says which links are next hops: equal bytes, same group.
+        packed = np.ascontiguousarray(np.packbits(tight, axis=0).T)
+        keys: list[bytes] = packed.view(f"V{packed.shape[1]}").ravel().tolist()
+        groups: dict[bytes, str | None] = {}
+        for column in dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True)).values():
+            members = [links[leaving[row]] for row in np.flatnonzero(tight[:, column]).tolist()]
+            groups[keys[column]] = draft.use_links(members) if members else None
+        draft.routes.extend(
+            _label_route(label, name, group)
+            for label, name, key in zip(self._label_row, self._names, keys, strict=True)
+            if (group := groups[key]) is not None
+        )
 
 
 def _outgoing(topology: Topology) -> list[list[int]]:
@@ -76,33 +102,6 @@ def _sid(
         "gateway": link.gateway if link else None,
         "network_instance": instance,
     }
-
-
-def _add_label_routes(
-    drafts: Sequence[DeviceDraft], routing: IgpRouting, labels: LabelPlan, outgoing: list[list[int]]
-) -> None:
-    """Add one route per reachable node SID; SIDs with the same next hops share a group."""
-    links, place = routing.topology.links, link_order(routing.topology)
-    by_label = np.argsort(labels.node)
-    names = [routing.topology.nodes[node].id for node in by_label.tolist()]
-    label_row = labels.node[by_label].tolist()
-    for draft, leaving in zip(drafts, outgoing, strict=True):
-        leaving = sorted(leaving, key=place.__getitem__)
-        tight = routing.tight[leaving][:, by_label]
-        if not tight.any():
-            continue
-        # One bytes object per destination says which links are next hops: equal bytes, same group.
-        packed = np.ascontiguousarray(np.packbits(tight, axis=0).T)
-        keys: list[bytes] = packed.view(f"V{packed.shape[1]}").ravel().tolist()
-        groups: dict[bytes, str | None] = {}
-        for column in dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True)).values():
-            members = [links[leaving[row]] for row in np.flatnonzero(tight[:, column]).tolist()]
-            groups[keys[column]] = draft.use_links(members) if members else None
-        draft.routes.extend(
-            _label_route(label, name, group)
-            for label, name, key in zip(label_row, names, keys, strict=True)
-            if (group := groups[key]) is not None
-        )
 
 
 def _label_route(label: int, egress: str, group: str) -> Route:

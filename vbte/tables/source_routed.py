@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
+from vbte.oracle import Positions, select_paths
 from vbte.paths.igp import IgpRouting, igp_next_hops
 from vbte.plan import Plan
 from vbte.tables.commodities import CommodityWords, bps
-from vbte.tables.drafts import SHARE_DECIMALS, DeviceDraft, device_limits, profile_of
-from vbte.tables.fallback import igp_way
+from vbte.tables.drafts import SHARE_DECIMALS, DeviceDraft, by_device, device_limits, profile_of
+from vbte.tables.fallback import igp_ways
 from vbte.tables.labels import LabelPlan, group_id, label_plan, spelt
+from vbte.tables.ranges import positions_of, ranges
 from vbte.tables.realised import Realised
 from vbte.tables.schema import CannotRealise, Member, NextHop, Segment
-from vbte.tables.sids import add_sids, limit_equal_cost
+from vbte.tables.sids import SidWriter, limit_equal_cost
 from vbte.tables.splits import Splits, split
-from vbte.topology import Topology
+from vbte.topology import IntArray, Topology
 
 
 def source_routed(plan: Plan) -> Realised:
@@ -30,84 +32,160 @@ def source_routed(plan: Plan) -> Realised:
     labels = label_plan(instance.topology, instance.tenants)
     splits = split(plan, routing, limits)
     words = CommodityWords(instance, splits.admitted_share)
-    drafts = [DeviceDraft(node.id) for node in instance.topology.nodes]
-    next_hops = _next_hops(splits, routing, labels)
-    _add_routes(drafts, splits, words, labels, next_hops)
-    _add_refusals(drafts, splits, words)
-    add_sids(drafts, routing, labels, _ending_tenants(words, len(drafts)))
-    return Realised(drafts, splits.link_load_gbps(routing), float(splits.error.max(initial=0.0)))
+    head_ends = _HeadEnds(splits, words, routing, labels)
+    sids = SidWriter(routing, labels, _ending_tenants(words))
+    return Realised(
+        _drafts(instance.topology, head_ends, sids),
+        splits.link_load_gbps(routing),
+        float(splits.error.max(initial=0.0)),
+    )
 
 
-def _add_routes(
-    drafts: Sequence[DeviceDraft],
-    splits: Splits,
-    words: CommodityWords,
-    labels: LabelPlan,
-    next_hops: Sequence[NextHop],
-) -> None:
-    """Add a route for every commodity, and a group where something of it is admitted."""
-    n_commodities = words.instance.n_commodities
-    bounds = np.searchsorted(splits.row_commodity, np.arange(n_commodities + 1)).tolist()
-    weights = splits.row_weight.tolist()
-    planned = np.where(splits.row_path >= 0, splits.share[splits.row_path] if len(splits.share) else 0.0, 0.0)
-    shares = np.round(planned, SHARE_DECIMALS).tolist()
-    errors = np.round(splits.error, SHARE_DECIMALS).tolist()
-    for commodity, source in enumerate(words.instance.source.tolist()):
-        draft, tenant = drafts[source], words.tenant[commodity]
-        first, last = bounds[commodity], bounds[commodity + 1]
-        group = None
-        if first < last:
-            group = group_id(words.egress[commodity], words.class_name[commodity], tenant)
-            members: list[Member] = [
-                {"next_hop": next_hops[row]["id"], "weight": weights[row], "planned_share": shares[row]}
-                for row in range(first, last)
-            ]
-            if len(members) > 1:
-                members.sort(key=_member_order)
-            for row in range(first, last):
-                draft.next_hops[next_hops[row]["id"]] = next_hops[row]
-            draft.groups[group] = {
-                "id": group, "members": members, "backup": None, "quantisation_error": errors[commodity]
-            }  # fmt: skip
-        draft.routes.append(words.route(commodity, group=group, service_label=labels.tenant.get(tenant)))
+def _drafts(topology: Topology, head_ends: _HeadEnds, sids: SidWriter) -> Iterator[DeviceDraft]:
+    """Yield the draft of every device, sorted by device."""
+    for node in by_device(topology):
+        draft = DeviceDraft(topology.nodes[node].id)
+        head_ends.add_routes(draft, node)
+        head_ends.add_refusals(draft, node)
+        sids.add(draft, node)
+        yield draft
+
+
+class _HeadEnds:
+    """Writes what head ends hold for the traffic that enters there, device by device."""
+
+    def __init__(self, splits: Splits, words: CommodityWords, routing: IgpRouting, labels: LabelPlan) -> None:
+        self._splits, self._words, self._routing, self._labels = splits, words, routing, labels
+        instance, topology = words.instance, routing.topology
+        self._commodities = positions_of(instance.source, len(topology.nodes))
+        self._row_start = np.searchsorted(splits.row_commodity, np.arange(instance.n_commodities + 1))
+        planned = np.where(splits.row_path >= 0, splits.share[splits.row_path] if len(splits.share) else 0.0, 0.0)
+        self._planned = np.round(planned, SHARE_DECIMALS)
+        self._error = np.round(splits.error, SHARE_DECIMALS)
+        self._objects, self._names = _segment_words(topology, labels)
+        self._link_ids = [link.id for link in topology.links]
+        self._latency_us = np.rint(splits.paths.sums(topology.latency_ms) * 1000).astype(np.int64)
+        refused = np.flatnonzero(splits.deep | splits.crowded)
+        head_end = instance.source[splits.paths.commodity[refused]]
+        self._refused = [refused[at] for at in positions_of(head_end, len(topology.nodes))]
+
+    def add_routes(self, draft: DeviceDraft, node: int) -> None:
+        """Add a route for every commodity of the node, and a group where something of it is admitted."""
+        commodities, words = self._commodities[node], self._words
+        begin, end = self._row_start[commodities], self._row_start[commodities + 1]
+        rows = ranges(begin, end)
+        members = self._members(draft, rows)
+        last = np.cumsum(end - begin)
+        bounds = zip(commodities.tolist(), (last - (end - begin)).tolist(), last.tolist(), strict=True)
+        for commodity, first, stop in bounds:
+            tenant, group = words.tenant[commodity], None
+            if first < stop:
+                group = group_id(words.egress[commodity], words.class_name[commodity], tenant)
+                held = members[first:stop]
+                if len(held) > 1:
+                    held.sort(key=_member_order)
+                draft.groups[group] = {
+                    "id": group, "members": held, "backup": None, "quantisation_error": self._error.item(commodity)
+                }  # fmt: skip
+            service_label = self._labels.tenant.get(tenant)
+            draft.routes.append(words.route(commodity, group=group, service_label=service_label))
+
+    def _members(self, draft: DeviceDraft, rows: Positions) -> list[Member]:
+        """Add the next hops of rows of the splits, and return the group member that each row is."""
+        splits = self._splits
+        path = splits.row_path[rows]
+        planned, by_igp = self._next_hops(path[path >= 0]), self._igp_next_hops(splits.row_commodity[rows[path < 0]])
+        columns = zip(path.tolist(), splits.row_weight[rows].tolist(), self._planned[rows].tolist(), strict=True)
+        members: list[Member] = []
+        for held, weight, share in columns:
+            hop = next(planned if held >= 0 else by_igp)
+            draft.next_hops[hop["id"]] = hop
+            members.append({"next_hop": hop["id"], "weight": weight, "planned_share": share})
+        return members
+
+    def _next_hops(self, chosen: IntArray) -> Iterator[NextHop]:
+        """Yield the next hop that pins each of these paths."""
+        topology, segments = self._routing.topology, self._splits.segments
+        paths = select_paths(self._splits.paths, chosen.astype(np.intp))
+        first, last = segments.start[chosen], segments.start[chosen + 1]
+        at = ranges(first, last)
+        code = np.where(segments.is_node[at], 0, len(topology.nodes)) + segments.position[at]
+        lists, spellings = [self._objects[c] for c in code.tolist()], [self._names[c] for c in code.tolist()]
+        links = [self._link_ids[link] for link in paths.links.tolist()]
+        segment_end = np.cumsum(last - first)
+        bounds = zip(
+            (segment_end - (last - first)).tolist(), segment_end.tolist(), paths.start[:-1].tolist(),
+            paths.start[1:].tolist(), paths.links[paths.start[:-1]].tolist(), self._latency_us[chosen].tolist(),
+            strict=True,
+        )  # fmt: skip
+        for from_segment, to_segment, from_link, to_link, first_link, latency_us in bounds:
+            link, listed = topology.links[first_link], lists[from_segment:to_segment]
+            yield {
+                "id": "segments:" + ",".join(spellings[from_segment:to_segment]),
+                "kind": "segments",
+                "node": link.target,
+                "interface": link.interface,
+                "gateway": link.gateway,
+                "labels": [segment["label"] for segment in listed],
+                "segments": listed,
+                "links": links[from_link:to_link],
+                "latency_us": latency_us,
+            }
+
+    def _igp_next_hops(self, commodities: IntArray) -> Iterator[NextHop]:
+        """Yield the way to each commodity's egress by its node SID alone."""
+        topology, instance = self._routing.topology, self._words.instance
+        ways = igp_ways(self._routing, instance, commodities)
+        first_link = self._routing.sole_next_hop[instance.source[commodities], instance.destination[commodities]]
+        columns = zip(instance.destination[commodities].tolist(), first_link.tolist(), strict=True)
+        for at, (egress, leaving) in enumerate(columns):
+            pinned = [topology.links[link] for link in ways.links[at].tolist()] if ways.is_single[at] else []
+            first = topology.links[leaving] if leaving >= 0 else None
+            yield {
+                "id": f"segments:{self._names[egress]}",
+                "kind": "segments",
+                "node": first.target if first else None,
+                "interface": first.interface if first else None,
+                "gateway": first.gateway if first else None,
+                "labels": [self._objects[egress]["label"]],
+                "segments": [self._objects[egress]],
+                "links": [link.id for link in pinned],
+                "latency_us": round(sum(link.latency_ms for link in pinned) * 1000) if pinned else None,
+            }
+
+    def add_refusals(self, draft: DeviceDraft, node: int) -> None:
+        """Add a ``cannot_realise`` entry for every path from the node that no table holds."""
+        splits, words = self._splits, self._words
+        for path in self._refused[node].tolist():
+            commodity = int(splits.paths.commodity[path])
+            planned_gbps = splits.plan.admitted_share[commodity] * words.instance.peak_gbps[commodity]
+            entry: CannotRealise = {
+                "object": {
+                    "kind": "path",
+                    "egress": words.egress[commodity],
+                    "class": words.class_name[commodity],
+                    "tenant": words.tenant[commodity],
+                    "links": [self._link_ids[link] for link in splits.paths[path].tolist()],
+                },
+                "reason": "segment-depth" if splits.deep[path] else "group-size",
+                "detail": _refusal(splits, words, path),
+                "substitute": self._substitute(commodity),
+                "bps_at_stake": bps(planned_gbps * splits.share[path]),
+            }
+            draft.cannot_realise.append(entry)
+
+    def _substitute(self, commodity: int) -> str:
+        """Return what serves a commodity in place of a path that no table holds."""
+        rows = self._splits.row_path[self._row_start[commodity] : self._row_start[commodity + 1]]
+        if (rows < 0).any():
+            return f"the IGP's way to {self._words.egress[commodity]}"
+        if len(rows):
+            return "the group's other paths, in proportion"
+        return "none: nothing is admitted, since the class may not use the IGP's way"
 
 
 def _member_order(member: Member) -> str:
     return member["next_hop"]
-
-
-def _next_hops(splits: Splits, routing: IgpRouting, labels: LabelPlan) -> list[NextHop]:
-    """Return one next hop per row of the splits."""
-    topology = routing.topology
-    objects, names = _segment_words(topology, labels)
-    code = np.where(splits.segments.is_node, 0, len(topology.nodes)) + splits.segments.position
-    segments = [objects[at] for at in code.tolist()]
-    spellings = [names[at] for at in code.tolist()]
-    links = [topology.links[at].id for at in splits.paths.links.tolist()]
-    latency_us = np.rint(splits.paths.sums(topology.latency_ms) * 1000).astype(np.int64).tolist()
-    segment_start, link_start = splits.segments.start.tolist(), splits.paths.start.tolist()
-    first_links = splits.paths.links[splits.paths.start[:-1]].tolist()
-    made: list[NextHop] = []
-    for path, commodity in zip(splits.row_path.tolist(), splits.row_commodity.tolist(), strict=True):
-        if path < 0:
-            made.append(_igp_next_hop(splits, routing, commodity, objects, names))
-            continue
-        chosen = slice(segment_start[path], segment_start[path + 1])
-        first = topology.links[first_links[path]]
-        made.append(
-            {
-                "id": "segments:" + ",".join(spellings[chosen]),
-                "kind": "segments",
-                "node": first.target,
-                "interface": first.interface,
-                "gateway": first.gateway,
-                "labels": [segment["label"] for segment in segments[chosen]],
-                "segments": segments[chosen],
-                "links": links[link_start[path] : link_start[path + 1]],
-                "latency_us": latency_us[path],
-            }
-        )
-    return made
 
 
 def _segment_words(topology: Topology, labels: LabelPlan) -> tuple[list[Segment], list[str]]:
@@ -124,60 +202,6 @@ def _segment_words(topology: Topology, labels: LabelPlan) -> tuple[list[Segment]
     return objects, names
 
 
-def _igp_next_hop(
-    splits: Splits, routing: IgpRouting, commodity: int, objects: Sequence[Segment], names: Sequence[str]
-) -> NextHop:
-    """Return the way to a commodity's egress by its node SID alone."""
-    topology, instance = routing.topology, splits.plan.instance
-    source, egress = int(instance.source[commodity]), int(instance.destination[commodity])
-    way = igp_way(routing, source, egress)
-    pinned = [topology.links[link] for link in way.links] if way.is_single else []
-    first_link = int(routing.sole_next_hop[source, egress])
-    first = topology.links[first_link] if first_link >= 0 else None
-    return {
-        "id": f"segments:{names[egress]}",
-        "kind": "segments",
-        "node": first.target if first else None,
-        "interface": first.interface if first else None,
-        "gateway": first.gateway if first else None,
-        "labels": [objects[egress]["label"]],
-        "segments": [objects[egress]],
-        "links": [link.id for link in pinned],
-        "latency_us": round(sum(link.latency_ms for link in pinned) * 1000) if pinned else None,
-    }
-
-
-def _add_refusals(drafts: Sequence[DeviceDraft], splits: Splits, words: CommodityWords) -> None:
-    """Add a ``cannot_realise`` entry for every path that no table holds."""
-    instance, links = words.instance, words.instance.topology.links
-    on_igp = set(splits.row_commodity[splits.row_path < 0].tolist())
-    served = set(splits.row_commodity.tolist())
-    planned_gbps = (splits.plan.admitted_share * instance.peak_gbps)[splits.paths.commodity] * splits.share
-    for path in np.flatnonzero(splits.deep | splits.crowded).tolist():
-        commodity = int(splits.paths.commodity[path])
-        egress = words.egress[commodity]
-        if commodity in on_igp:
-            substitute = f"the IGP's way to {egress}"
-        elif commodity in served:
-            substitute = "the group's other paths, in proportion"
-        else:
-            substitute = "none: nothing is admitted, since the class may not use the IGP's way"
-        entry: CannotRealise = {
-            "object": {
-                "kind": "path",
-                "egress": egress,
-                "class": words.class_name[commodity],
-                "tenant": words.tenant[commodity],
-                "links": [links[link].id for link in splits.paths[path].tolist()],
-            },
-            "reason": "segment-depth" if splits.deep[path] else "group-size",
-            "detail": _refusal(splits, words, path),
-            "substitute": substitute,
-            "bps_at_stake": bps(planned_gbps[path]),
-        }
-        drafts[instance.source[commodity]].cannot_realise.append(entry)
-
-
 def _refusal(splits: Splits, words: CommodityWords, path: int) -> str:
     commodity = splits.paths.commodity[path]
     node = splits.plan.instance.topology.nodes[splits.plan.instance.source[commodity]]
@@ -188,10 +212,12 @@ def _refusal(splits: Splits, words: CommodityWords, path: int) -> str:
     return f"needs {splits.segments.depth[path]} segments{besides}, the device pushes {limits.max_segments}"
 
 
-def _ending_tenants(words: CommodityWords, n_nodes: int) -> list[set[str]]:
+def _ending_tenants(words: CommodityWords) -> list[set[str]]:
     """Return the tenants whose traffic ends at each node."""
-    ending: list[set[str]] = [set() for _ in range(n_nodes)]
-    if any(words.instance.tenants):
-        for destination, tenant in zip(words.instance.destination.tolist(), words.tenant, strict=True):
-            ending[destination].add(tenant)
+    instance = words.instance
+    ending: list[set[str]] = [set() for _ in instance.topology.nodes]
+    code = np.unique(instance.destination.astype(np.int64) * len(instance.tenants) + instance.tenant_index)
+    for pair in code.tolist():
+        node, tenant = divmod(pair, len(instance.tenants))
+        ending[node].add(instance.tenants[tenant])
     return ending

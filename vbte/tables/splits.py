@@ -7,10 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
+from vbte.oracle import select_paths, sorted_rows
 from vbte.paths.igp import IgpRouting, ecmp_flows
 from vbte.plan import PathSet, Plan
 from vbte.tables.drafts import DeviceLimits
-from vbte.tables.fallback import igp_way, suits
+from vbte.tables.fallback import igp_serves
 from vbte.tables.quantise import Weights, quantise
 from vbte.tables.segments import SegmentLists, segment_lists
 from vbte.tolerance import DUST_SHARE
@@ -90,8 +91,8 @@ def split(plan: Plan, routing: IgpRouting, limits: DeviceLimits) -> Splits:
     n_commodities = plan.instance.n_commodities
     held = np.where(deep | crowded, 0.0, share)
     left = np.bincount(paths.commodity, weights=held, minlength=n_commodities)
-    lost = np.flatnonzero((np.bincount(paths.commodity, minlength=n_commodities) > 0) & (left <= 0))
-    lost = np.array([at for at in lost.tolist() if _igp_serves(plan, routing, at)], dtype=np.int32)
+    lost = np.flatnonzero((np.bincount(paths.commodity, minlength=n_commodities) > 0) & (left <= 0)).astype(np.int32)
+    lost = lost[igp_serves(routing, plan.instance, lost)]
     kept = np.flatnonzero(held > 0).astype(np.int32)
     row_commodity = np.concatenate([paths.commodity[kept], lost])
     order = np.argsort(row_commodity, kind="stable")
@@ -109,13 +110,6 @@ def split(plan: Plan, routing: IgpRouting, limits: DeviceLimits) -> Splits:
     )  # fmt: skip
 
 
-def _igp_serves(plan: Plan, routing: IgpRouting, commodity: int) -> bool:
-    instance = plan.instance
-    source, egress = int(instance.source[commodity]), int(instance.destination[commodity])
-    rules = instance.rules[instance.class_index[commodity]]
-    return suits(igp_way(routing, source, egress), rules, routing, source, egress)
-
-
 def with_flow(plan: Plan) -> tuple[PathSet, FloatArray]:
     """Return the paths that carry flow, each once, and their shares of the admitted volume, which sum to 1."""
     share = _merge_repeated(plan.paths, plan.path_share)
@@ -124,28 +118,20 @@ def with_flow(plan: Plan) -> tuple[PathSet, FloatArray]:
     total = np.where(total > DUST_SHARE, total, np.inf)
     share = share / total[plan.paths.commodity]
     used = share > DUST_SHARE
-    paths = select(plan.paths, used)
+    paths = select_paths(plan.paths, np.flatnonzero(used))
     kept = np.bincount(paths.commodity, weights=share[used], minlength=plan.instance.n_commodities)
     return paths, np.asarray(share[used] / kept[paths.commodity])
-
-
-def select(paths: PathSet, chosen: BoolArray) -> PathSet:
-    """Return the chosen paths, ``chosen`` (n_paths,)."""
-    hops = paths.hops[chosen]
-    start = np.concatenate([[0], np.cumsum(hops)]).astype(np.int64)
-    return PathSet(start, paths.links[np.repeat(chosen, paths.hops)], paths.commodity[chosen])
 
 
 def _merge_repeated(paths: PathSet, share: FloatArray) -> FloatArray:
     """Give a path that is listed twice all of its flow at its first place, none at the second."""
     several = np.flatnonzero(np.bincount(paths.commodity)[paths.commodity] > 1)
-    first: dict[tuple[int, bytes], int] = {}
+    order, is_first = sorted_rows(select_paths(paths, several))
+    place = several[order[is_first]][np.cumsum(is_first) - 1]
+    repeated = ~is_first
     merged = share.copy()
-    for path, commodity in zip(several.tolist(), paths.commodity[several].tolist(), strict=True):
-        kept = first.setdefault((commodity, paths[path].tobytes()), path)
-        if kept != path:
-            merged[kept] += merged[path]
-            merged[path] = 0.0
+    np.add.at(merged, place[repeated], share[several[order[repeated]]])
+    merged[several[order[repeated]]] = 0.0
     return merged
 
 

@@ -5,7 +5,7 @@ It reads nothing but the tables' content and the topology's ends of links; how t
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +14,8 @@ from vbte.instance import Instance
 from vbte.plan import Plan
 from vbte.policy import CapacityRule
 from vbte.tables.faults import Fault, FaultKind
-from vbte.tables.fib import read_fib
-from vbte.tables.files import Tables
+from vbte.tables.fib import Fib, read_fib
+from vbte.tables.files import Tables, no_cycle_search
 from vbte.tables.offered import Offered
 from vbte.tables.tally import Tally
 from vbte.tables.walk_hops import walk_hops
@@ -101,7 +101,25 @@ def walk(tables: Tables, topology: Topology, offered: Offered, *, failed_links: 
     backup; head ends are taken to know the state of the whole path of each segment list. Faults are reported, not
     raised; InputError is raised when a table belongs to no node of the topology.
     """
-    fib = read_fib(tables.devices, topology, offered.classes, offered.tenants, failed_links)
+    return _walked(tables, _fib(tables, topology, offered, failed_links), topology, offered)
+
+
+def walk_matrices(tables: Tables, instance: Instance) -> Iterator[WalkReport]:
+    """Push every demand matrix through the tables, one after the other, nothing failed; the tables are read once.
+
+    Raises InputError when a table belongs to no node of the topology.
+    """
+    fib = _fib(tables, instance.topology, offered_traffic(instance))
+    for matrix in range(instance.n_matrices):
+        yield _walked(tables, fib, instance.topology, offered_traffic(instance, matrix))
+
+
+def _fib(tables: Tables, topology: Topology, offered: Offered, failed_links: Collection[str] = ()) -> Fib:
+    with no_cycle_search():
+        return read_fib(tables.devices, topology, offered.classes, offered.tenants, failed_links)
+
+
+def _walked(tables: Tables, fib: Fib, topology: Topology, offered: Offered) -> WalkReport:
     tally = Tally(topology, offered, len(topology.links))
     engine = walk_labels if tables.manifest["realisation"] == "source-routed" else walk_hops
     engine(fib, topology, offered, tally)
