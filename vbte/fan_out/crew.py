@@ -1,0 +1,87 @@
+"""Who does the work: processes of our own, or an executor that the caller holds."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from vbte.errors import UsageError
+from vbte.fan_out.processes import WorkerPool
+
+#: Tasks handed to an executor at once when nobody says how many it runs at a time.
+UNKNOWN_AT_ONCE = 32
+
+
+class Crew(Protocol):
+    """Gives an executor for one run and takes it back."""
+
+    @property
+    def at_once(self) -> int:
+        """How many tasks the executor runs at a time."""
+
+    def open(self) -> Executor:
+        """Return the executor."""
+
+    def reopen(self, broken: Executor) -> Executor | None:
+        """Return another executor in place of one that broke, None where there is no other."""
+
+    def close(self, executor: Executor, unfinished: list[Future[Any]], /) -> None:
+        """Take the executor back and drop the tasks that nobody waits for any more."""
+
+
+@dataclass(frozen=True)
+class Processes:
+    """``count`` local processes, started for the run and gone after it. Raises UsageError for a count below 1."""
+
+    count: int
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise UsageError(f"{self.count} workers; at least 1 is needed")
+
+    @property
+    def at_once(self) -> int:
+        """One task a process."""
+        return self.count
+
+    def open(self) -> WorkerPool:
+        """Return a pool; its processes start as work comes in."""
+        return WorkerPool(self.count)
+
+    def reopen(self, broken: Executor) -> WorkerPool:
+        """Return a new pool: one worker that dies takes a whole pool with it."""
+        self.close(broken, [])
+        return self.open()
+
+    def close(self, executor: Executor, unfinished: list[Future[Any]], /) -> None:
+        """End the pool; workers that are still at work are killed."""
+        assert isinstance(executor, WorkerPool)
+        if unfinished:
+            executor.kill()
+        else:
+            executor.shutdown(wait=True)
+
+
+@dataclass(frozen=True)
+class Given:
+    """An executor of the caller's, who shuts it down. Raises UsageError for ``at_once`` below 1."""
+
+    executor: Executor
+    at_once: int = UNKNOWN_AT_ONCE
+
+    def __post_init__(self) -> None:
+        if self.at_once < 1:
+            raise UsageError(f"{self.at_once} workers; at least 1 is needed")
+
+    def open(self) -> Executor:
+        """Return the executor."""
+        return self.executor
+
+    def reopen(self, broken: Executor) -> None:
+        """Return None: who made the executor may make another."""
+
+    def close(self, _executor: Executor, unfinished: list[Future[Any]], /) -> None:
+        """Cancel what has not begun; what runs can't be stopped from here."""
+        for future in unfinished:
+            future.cancel()
