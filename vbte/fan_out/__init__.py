@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from vbte.fan_out.crew import Crew, Given, Processes
+from vbte.fan_out.crew import Crew, Given, Processes, crew_of
 from vbte.fan_out.run import TRIES, Watch, run_each
 
-__all__ = ["TRIES", "Crew", "Given", "Processes", "Watch", "run_each"]
+__all__ = ["TRIES", "Crew", "Given", "Processes", "Watch", "crew_of", "run_each"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,6 +20,10 @@ class Crew(Protocol):
     @property
     def at_once(self) -> int:
         """How many tasks the executor runs at a time."""
+
+    @property
+    def cores_each(self) -> int | None:
+        """Cores that each task may use, None when others decide about that."""
 
     def open(self) -> Executor:
         """Return the executor."""
@@ -45,13 +50,19 @@ class Processes:
         """One task a process."""
         return self.count
 
+    @property
+    def cores_each(self) -> int:
+        """An equal share of this machine's cores, at least one."""
+        return max(1, usable_cores() // self.count)
+
     def open(self) -> WorkerPool:
         """Return a pool; its processes start as work comes in."""
         return WorkerPool(self.count)
 
     def reopen(self, broken: Executor) -> WorkerPool:
         """Return a new pool: one worker that dies takes a whole pool with it."""
-        self.close(broken, [])
+        assert isinstance(broken, WorkerPool)
+        broken.kill()
         return self.open()
 
     def close(self, executor: Executor, unfinished: list[Future[Any]], /) -> None:
@@ -74,6 +85,10 @@ class Given:
         if self.at_once < 1:
             raise UsageError(f"{self.at_once} workers; at least 1 is needed")
 
+    @property
+    def cores_each(self) -> None:
+        """None: who made the executor knows what it runs on."""
+
     def open(self) -> Executor:
         """Return the executor."""
         return self.executor
@@ -85,3 +100,19 @@ class Given:
         """Cancel what has not begun; what runs can't be stopped from here."""
         for future in unfinished:
             future.cancel()
+
+
+def crew_of(workers: int | Executor | Crew | None) -> Crew | None:
+    """Return who does the work: processes for a number, an executor as it is, None for no more than one worker.
+
+    Raises UsageError for a number below 1.
+    """
+    if isinstance(workers, int):
+        processes = Processes(workers)
+        return processes if workers > 1 else None
+    return Given(workers) if isinstance(workers, Executor) else workers
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

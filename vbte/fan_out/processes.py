@@ -37,11 +37,14 @@ class WorkerPool(ProcessPoolExecutor):
 
     def kill(self) -> None:
         """End all workers and what they have started, whatever they are doing; return when they are gone."""
-        self.shutdown(wait=False, cancel_futures=True)
         for process in self._context.started:
             if process.is_alive():
                 _kill_group(process)
-        self.shutdown(wait=True)
+        queue = getattr(self, "_call_queue", None)
+        if sys.version_info < (3, 11, 5) and queue is not None:
+            # Python waits forever for its dead workers to take what is on its way to them (CPython issue 94777).
+            queue._reader.close()
+        self.shutdown(wait=True, cancel_futures=True)
 
 
 class _Worker(SpawnProcess):

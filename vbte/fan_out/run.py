@@ -53,7 +53,8 @@ def run_each(
     """Yield position and result of ``work(job)`` for each of ``jobs``, in their order, as they come in.
 
     ``work`` (a function at the top of a module, or a partial of one), jobs and results have to be picklable. ``shared``
-    lists objects that jobs have in common: each is sent to a worker once, and results refer to it, not to a copy.
+    lists objects that jobs refer to, once for each job that does: results will refer to them, not to copies, and what
+    several jobs refer to is pickled once and kept by workers.
 
     A job whose worker dies is tried ``TRIES`` times; then LostWorkError names it. An error that ``work`` raises is
     raised here when its turn comes, after the results of all jobs before it, and not tried again; so are input
@@ -130,6 +131,7 @@ class _Run(Generic[J, R]):
 
     def _next_task(self) -> tuple[int, ...]:
         """Return the positions of the jobs to begin next, none when it is better to wait."""
+        self._again = [position for position in self._again if position < self._end]
         on_last_try = [position for position in self._again if self._losses[position] >= TRIES - 1]
         if any(self._losses[positions[0]] >= TRIES - 1 for positions in self._in_hand.values()):
             return ()
