@@ -93,10 +93,14 @@ def optimize_many(
 
     ``workers`` says where the work is done: here, one job after the other (None or 1); in so many processes of this
     machine; or by a ``concurrent.futures.Executor``, such as ``Client.get_executor()`` of a Dask cluster, in a
-    ``vbte.fan_out.Given`` with the number of its workers if that is not 32. Plans are the same, to the byte, and refer
-    to the jobs' own topologies and demands. Jobs travel to workers and plans back, so whatever stands in them has to be
-    picklable; an executor's workers need the same vbte and Python. With processes a profile's ``threads`` are cut to
-    what the cores give each, and a script needs ``if __name__ == "__main__":`` around its work (they are spawned).
+    ``vbte.fan_out.Given`` with the number of its workers if that is not 32. Jobs travel to workers and plans back, so
+    whatever stands in them has to be picklable; an executor's workers need the same vbte and Python. With processes a
+    profile's ``threads`` are cut to what the cores give each, and a script needs ``if __name__ == "__main__":`` around
+    its work (they are spawned).
+
+    Plans are the same, to the byte, and refer to the jobs' own topologies and demands. (Workers have one thread of
+    linear algebra: beyond 10,000 commodities last digits agree only where this process has one, too, as by
+    OPENBLAS_NUM_THREADS=1.)
 
     No plan is made before it is asked for; workers end with the iterator. The error of a job is raised in its turn,
     after the plans before it, and is that of ``optimize``. A job whose worker dies is tried three times, then

@@ -13,14 +13,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
-#: What linear algebra libraries read, once, when they are loaded: one thread for each worker.
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "BLIS_NUM_THREADS": "1",
-    "VECLIB_MAXIMUM_THREADS": "1",
-}
+from vbte.one_thread import ONE_THREAD
 
 
 class WorkerPool(ProcessPoolExecutor):
