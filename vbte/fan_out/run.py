@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future, wait
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -49,7 +49,7 @@ class Watch:
 
 def run_each(
     work: Callable[[J], R], jobs: Sequence[J], crew: Crew, *, shared: Sequence[object] = (), watch: Watch | None = None
-) -> Iterator[tuple[int, R]]:
+) -> Generator[tuple[int, R], None, None]:
     """Yield position and result of ``work(job)`` for each of ``jobs``, in their order, as they come in.
 
     ``work`` (a function at the top of a module, or a partial of one), jobs and results have to be picklable. ``shared``
