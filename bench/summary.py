@@ -13,7 +13,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 BEGIN, END = "<!-- results: python bench/summary.py --write -->", "<!-- end of results -->"
-ORDER = ("whole_command", "week", "reading", "building", "solving", "forms", "tables")
+ORDER = ("whole_command", "week", "fan_out", "reading", "building", "solving", "forms", "tables")
 #: Keys of a result that have columns of their own or say nothing to a reader.
 SHOWN = ("case", "ratio", "ours", "competitor", "ours_s", "competitor_s", "ours_range_s", "competitor_range_s")
 
