@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
+import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from distributed import Client, LocalCluster
 from vbte.errors import InfeasibleError, InputWarning, LostWorkError, UsageError
 from vbte.fan_out import Given, Watch, run_each
 from vbte.fan_out.cluster import checked_address, cluster
+from vbte.fan_out.crew import UNKNOWN_AT_ONCE
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +36,8 @@ def crew(started: LocalCluster) -> Iterator[Given]:
         yield found
 
 
-def test_a_cluster_runs_as_many_jobs_at_once_as_its_workers_have_threads(crew: Given) -> None:
-    assert crew.at_once == 2
+def test_a_small_cluster_is_given_enough_work_to_grow_with(crew: Given) -> None:
+    assert crew.at_once == UNKNOWN_AT_ONCE > 2
 
 
 def test_results_come_in_order_from_processes_other_than_this(crew: Given) -> None:
@@ -111,6 +115,39 @@ def test_an_address_where_nobody_answers_is_named_with_the_time_it_was_given() -
         address = f"tcp://127.0.0.1:{bound.getsockname()[1]}"
         with pytest.raises(UsageError, match=rf"no Dask scheduler answers at {address} within 0.5 s"):
             cluster(address, patience_s=0.5).__enter__()
+
+
+def test_a_scheduler_that_dies_half_way_is_one_clear_error() -> None:
+    with dask_command("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard") as process:
+        address = address_in(process)
+        with (
+            dask_command("worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"),
+            cluster(address, patience_s=3.0) as crew,
+        ):
+            results = run_each(jobs.with_pid, range(100_000), crew)
+            next(results)
+            process.kill()
+            with pytest.raises(LostWorkError, match="the scheduler of the Dask cluster is gone"):
+                list(results)
+
+
+@contextmanager
+def dask_command(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run one of Dask's own commands beside the block."""
+    command = [sys.executable, "-m", "dask", *arguments]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def address_in(scheduler: subprocess.Popen[str]) -> str:
+    assert scheduler.stderr is not None
+    found = (re.search(r"Scheduler at:\s+(tcp://\S+)", line) for line in scheduler.stderr)
+    return next(match.group(1) for match in found if match)
 
 
 def test_a_cluster_without_workers_is_an_error() -> None:

@@ -6,12 +6,12 @@ import logging
 import re
 import sys
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, CancelledError
+from concurrent.futures import BrokenExecutor, CancelledError, Executor
 from contextlib import contextmanager
 from typing import Any
 
 from vbte.errors import UsageError
-from vbte.fan_out.crew import Given
+from vbte.fan_out.crew import UNKNOWN_AT_ONCE, Given
 
 #: Seconds that a cluster has to answer, and then again to show a worker.
 PATIENCE_S = 10.0
@@ -28,6 +28,12 @@ def given_up_errors() -> tuple[type[BaseException], ...]:
     """Return the errors of a cluster that has given a job to several workers, and all of them died."""
     # Who holds a Dask executor has imported distributed; nobody else needs it here.
     return (sys.modules["distributed"].KilledWorker,) if "distributed" in sys.modules else ()
+
+
+def is_gone(executor: Executor) -> bool:
+    """True for the executor of a Dask client that has lost its scheduler for good: its tasks would never end."""
+    client = getattr(executor, "_client", None)
+    return getattr(client, "status", "") == "closed"
 
 
 def checked_address(address: str) -> str:
@@ -60,12 +66,14 @@ def cluster(address: str, *, patience_s: float = PATIENCE_S) -> Iterator[Given]:
         raise UsageError(f"no Dask scheduler answers at {address} within {patience_s:g} s ({reason})") from None
     with client:
         _require_workers(client, address, patience_s)
-        yield Given(client.get_executor(pure=False), max(1, sum(client.nthreads().values())))
+        # More than a small cluster runs at a time: workers may be on their way, and some clusters grow with the work.
+        yield Given(client.get_executor(pure=False), max(UNKNOWN_AT_ONCE, sum(client.nthreads().values())))
 
 
 def _keep_quiet() -> None:
     """Leave it to the errors raised here to say what is wrong; distributed logs each try to reach a cluster."""
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client", "tornado.application"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _require_workers(client: Any, address: str, patience_s: float) -> None:
