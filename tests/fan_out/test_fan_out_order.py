@@ -143,6 +143,12 @@ def test_when_stopped_all_that_is_done_is_kept_and_gaps_are_left_out(tmp_path: P
     (tmp_path / "99").touch()
 
 
+@pytest.mark.usefixtures("single_jobs")
+def test_when_stopped_an_error_behind_a_gap_is_left_out_as_a_loop_would_not_have_met_it() -> None:
+    desk = AllButTheFirst()
+    assert list(run_each(jobs.divide, [1, 0, 2], Given(desk, 2), watch=after_looks(9))) == [(2, 0.5)]
+
+
 def test_what_jobs_share_is_pickled_once_and_results_refer_to_it(threads: Given) -> None:
     common = jobs.Counted("topology")
     work = [jobs.Referring(number, common) for number in range(200)]

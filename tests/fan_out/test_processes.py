@@ -124,6 +124,20 @@ def test_a_job_that_kills_every_worker_ends_in_one_error_that_names_it(tmp_path:
     assert caught.value.exit_code == 6
 
 
+def test_a_job_is_not_blamed_for_the_deaths_that_its_neighbour_causes(tmp_path: Path) -> None:
+    seen: list[tuple[int, str]] = []
+    for name in ("bystander", "murderer"):
+        (tmp_path / name).touch()
+    with pytest.raises(LostWorkError, match=r"^job 2: "):
+        seen.extend(run_each(jobs.share_a_pool, [(name, tmp_path) for name in ("bystander", "murderer")], Processes(2)))
+    assert seen == [(0, "bystander")]
+
+
+def test_the_last_try_is_made_alone(tmp_path: Path) -> None:
+    results = list(run_each(jobs.company_on_last_try, [(number, tmp_path) for number in range(40)], Processes(3)))
+    assert results == [(number, 0) for number in range(40)]
+
+
 def test_stopping_ends_workers_that_are_at_work(tmp_path: Path) -> None:
     watch = Watch(stop=lambda: len(list(tmp_path.iterdir())) == 2)
     assert list(run_each(jobs.announce_and_wait, [tmp_path] * 4, Processes(2), watch=watch)) == []

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vbte.errors import InfeasibleError, InputError, InputWarning
+from vbte.fan_out import TRIES
 
 #: Longer than any test takes: who waits so long is waiting to be killed.
 FOREVER_S = 600.0
@@ -53,6 +54,37 @@ def step_on(trap: Trap) -> int:
 
 def times_tried(tries: Path, number: int) -> int:
     return tries.read_text().splitlines().count(str(number))
+
+
+def share_a_pool(job: tuple[str, Path]) -> str:
+    """A murderer kills its worker once the bystander is at work, too; the bystander lives if it is left alone."""
+    name, folder = job
+    with (folder / name).open("a") as file:
+        file.write("x")
+    tries = len((folder / name).read_text())
+    if name == "murderer":
+        while tries < TRIES and len((folder / "bystander").read_text()) < tries:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGKILL)
+    if tries < TRIES:
+        time.sleep(FOREVER_S)
+    return name
+
+
+def company_on_last_try(job: tuple[int, Path]) -> int:
+    """Job 0 kills its worker but for the last try, and then counts the workers at work beside it; others just work."""
+    number, folder = job
+    here = folder / str(os.getpid())
+    here.touch()
+    time.sleep(0.05)
+    others = [path for path in folder.glob("[0-9]*") if path != here and Path("/proc", path.name).exists()]
+    if number == 0:
+        with (folder / "tries").open("a") as file:
+            file.write("x")
+        if len((folder / "tries").read_text()) < TRIES:
+            os.kill(os.getpid(), signal.SIGKILL)
+    here.unlink()
+    return len(others) if number == 0 else 0
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import logging
 import re
 import sys
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor
+from concurrent.futures import BrokenExecutor, CancelledError
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,12 +28,6 @@ def given_up_errors() -> tuple[type[BaseException], ...]:
     """Return the errors of a cluster that has given a job to several workers, and all of them died."""
     # Who holds a Dask executor has imported distributed; nobody else needs it here.
     return (sys.modules["distributed"].KilledWorker,) if "distributed" in sys.modules else ()
-
-
-def is_gone(executor: Executor) -> bool:
-    """True for the executor of a Dask client that has lost its scheduler for good: its tasks would never end."""
-    client = getattr(executor, "_client", None)
-    return getattr(client, "status", "") == "closed"
 
 
 def checked_address(address: str) -> str:

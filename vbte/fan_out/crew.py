@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Executor, Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from vbte.errors import UsageError
+from vbte.errors import LostWorkError, UsageError
 from vbte.fan_out.processes import WorkerPool
 
 #: Tasks handed to an executor at once when nobody says how many it runs at a time.
@@ -30,6 +31,9 @@ class Crew(Protocol):
 
     def reopen(self, broken: Executor) -> Executor | None:
         """Return another executor in place of one that broke, None where there is no other."""
+
+    def fault(self, executor: Executor, /) -> Exception | None:
+        """Return why tasks in hand would never end, a BrokenExecutor where another one helps; None if they may."""
 
     def close(self, executor: Executor, unfinished: list[Future[Any]], /) -> None:
         """Take the executor back and drop the tasks that nobody waits for any more."""
@@ -65,6 +69,11 @@ class Processes:
         broken.kill()
         return self.open()
 
+    def fault(self, executor: Executor, /) -> BrokenProcessPool | None:
+        """Return that a worker is dead. A pool may not notice by itself: it looks at those there when it last woke."""
+        assert isinstance(executor, WorkerPool)
+        return BrokenProcessPool("a worker died") if executor.has_dead_worker else None
+
     def close(self, executor: Executor, unfinished: list[Future[Any]], /) -> None:
         """End the pool; workers that are still at work are killed."""
         assert isinstance(executor, WorkerPool)
@@ -95,6 +104,13 @@ class Given:
 
     def reopen(self, broken: Executor) -> None:
         """Return None: who made the executor may make another."""
+
+    def fault(self, executor: Executor, /) -> LostWorkError | None:
+        """Return that a Dask client has lost its scheduler for good."""
+        client = getattr(executor, "_client", None)
+        if getattr(client, "status", "") != "closed":
+            return None
+        return LostWorkError("the scheduler of the Dask cluster is gone, and the work in its hands with it; start over")
 
     def close(self, _executor: Executor, unfinished: list[Future[Any]], /) -> None:
         """Cancel what has not begun; what runs can't be stopped from here."""

@@ -28,6 +28,11 @@ class WorkerPool(ProcessPoolExecutor):
         """Process ids of the workers alive."""
         return [process.pid for process in self._context.started if process.is_alive() and process.pid is not None]
 
+    @property
+    def has_dead_worker(self) -> bool:
+        """True when a worker has ended, though the pool has not been shut down."""
+        return not all(process.is_alive() for process in self._context.started)
+
     def kill(self) -> None:
         """End all workers and what they have started, whatever they are doing; return when they are gone."""
         for process in self._context.started:

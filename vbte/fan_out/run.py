@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from vbte.errors import InputWarning, LostWorkError
-from vbte.fan_out.cluster import given_up_errors, is_gone, lost_work_errors
+from vbte.fan_out.cluster import given_up_errors, lost_work_errors
 from vbte.fan_out.crew import Crew
 from vbte.fan_out.parcels import Sender
 from vbte.fan_out.worker import Finished, Outcome, Warned, run_task
@@ -163,27 +163,36 @@ class _Run(Generic[J, R]):
         except BrokenExecutor as error:
             self._lose(positions, error)
             self._replace_executor(error)
-        except Exception:
-            self._require_scheduler()
-            raise
+            self._take_what_is_left(error)
+        except Exception as error:
+            raise self._crew.fault(self._executor) or error from None
         else:
             self._in_hand[future] = positions
 
     def _collect(self, patience_s: float) -> None:
         """Take in what has finished, waiting for something to finish at most so long."""
         finished, _ = wait(self._in_hand, timeout=patience_s, return_when="FIRST_COMPLETED")
-        if not finished:
-            self._require_scheduler()
         before = self._successes
-        errors = [error for future in finished if (error := self._take(future)) is not None]
-        broken = next((error for error in errors if isinstance(error, BrokenExecutor)), None)
-        if broken is not None:
-            # A pool that breaks ends all its tasks, the one after the other.
-            for future in wait(self._in_hand).done:
-                self._take(future)
-            self._replace_executor(broken)
+        errors: list[BaseException | None] = [self._take(future) for future in finished]
+        errors += [] if finished else [self._crew.fault(self._executor)]
+        for error in errors:
+            if isinstance(error, BrokenExecutor):
+                self._replace_executor(error)
+                self._take_what_is_left(error)
+                break
+            if isinstance(error, LostWorkError):
+                raise error
         if self._successes > before:
             self._watch.progress(self._successes, len(self._jobs))
+
+    def _take_what_is_left(self, broken: BaseException) -> None:
+        """Settle the tasks of a pool that is gone; one handed over while it broke may never hear of that."""
+        for future, positions in list(self._in_hand.items()):
+            if future.done():
+                self._take(future)
+            else:
+                del self._in_hand[future]
+                self._lose(positions, broken)
 
     def _take(self, future: Future[Finished]) -> BaseException | None:
         """Note what became of a task; return why it was lost, None when it was not."""
@@ -222,12 +231,6 @@ class _Run(Generic[J, R]):
             f"{self._watch.name(position)}: its worker died each time it was tried, {TRIES} times, the last time with "
             f"no other work beside it ({type(error).__name__}); run it without workers, or give workers more memory"
         )
-
-    def _require_scheduler(self) -> None:
-        if is_gone(self._executor):
-            raise LostWorkError(
-                "the scheduler of the Dask cluster is gone, and the work in its hands with it; start over"
-            )
 
     def _replace_executor(self, error: BaseException) -> None:
         executor = self._crew.reopen(self._executor)
