@@ -15,7 +15,7 @@ import worker_jobs as jobs
 from vbte.errors import InfeasibleError, InputWarning, LostWorkError, UsageError
 from vbte.fan_out import Given, Processes, Watch, run, run_each
 from vbte.fan_out.parcels import Parcel
-from vbte.fan_out.run import AHEAD, HANDED_OVER
+from vbte.fan_out.run import AHEAD, HANDED_OVER, TRIES
 
 
 @pytest.fixture
@@ -49,6 +49,26 @@ class AllButTheFirst(Desk):
         future = super().submit(fn, *args)
         if len(self.waiting) > 1:
             self.work_off(1)
+        return future
+
+
+class LosesTheFirst(Desk):
+    """Loses the first task each time but the last, and notes how many others were in hand whenever it came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first: Any = None
+        self.company: list[int] = []
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.first = self.first or args[1].jobs
+        future = super().submit(fn, *args)
+        if args[1].jobs == self.first:
+            self.company.append(len(self.waiting) - 1)
+            if len(self.company) < TRIES:
+                self.waiting.pop()
+                future.cancel()
+                future.set_running_or_notify_cancel()
         return future
 
 
@@ -94,6 +114,16 @@ def test_work_runs_ahead_of_an_unfinished_job_only_so_far() -> None:
     done = list(run_each(jobs.square, range(1000), Given(desk, 1), watch=after_looks(5 * AHEAD)))
     assert desk.begun == AHEAD
     assert [position for position, _ in done] == list(range(1, AHEAD))
+
+
+@pytest.mark.usefixtures("single_jobs")
+def test_a_lost_job_is_tried_again_in_company_and_at_last_alone() -> None:
+    desk = LosesTheFirst()
+    watch = Watch(stop=lambda: bool(desk.waiting and desk.work_off(0)))
+    assert list(run_each(jobs.square, range(30), Given(desk, 3), watch=watch)) == [(n, n * n) for n in range(30)]
+    assert len(desk.company) == TRIES
+    assert desk.company[1] > 0
+    assert desk.company[-1] == 0
 
 
 def test_closing_the_results_early_drops_the_work_in_hand() -> None:
@@ -146,7 +176,10 @@ def test_when_stopped_all_that_is_done_is_kept_and_gaps_are_left_out(tmp_path: P
 @pytest.mark.usefixtures("single_jobs")
 def test_when_stopped_an_error_behind_a_gap_is_left_out_as_a_loop_would_not_have_met_it() -> None:
     desk = AllButTheFirst()
-    assert list(run_each(jobs.divide, [1, 0, 2], Given(desk, 2), watch=after_looks(9))) == [(2, 0.5)]
+    divisors = [1, 0, *range(2, 99)]
+    assert list(run_each(jobs.divide, divisors, Given(desk, 2), watch=after_looks(9))) == [(2, 1 / 2), (3, 1 / 3)]
+    # What was handed over before the error was known, and nothing after it.
+    assert desk.begun == HANDED_OVER * 2
 
 
 def test_what_jobs_share_is_pickled_once_and_results_refer_to_it(threads: Given) -> None:
