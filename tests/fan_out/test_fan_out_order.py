@@ -59,16 +59,20 @@ class LosesTheFirst(Desk):
         super().__init__()
         self.first: Any = None
         self.company: list[int] = []
+        self.last_try: Future[Any] | None = None
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         self.first = self.first or args[1].jobs
         future = super().submit(fn, *args)
+        assert self.last_try is None or self.last_try.done(), "the last try is not alone"
         if args[1].jobs == self.first:
             self.company.append(len(self.waiting) - 1)
             if len(self.company) < TRIES:
                 self.waiting.pop()
                 future.cancel()
                 future.set_running_or_notify_cancel()
+            else:
+                self.last_try = future
         return future
 
 
