@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -49,7 +50,7 @@ def test_another_process_gives_the_same_bytes() -> None:
         "sys.stdout.buffer.write(plan_bytes(plan(GRID, ACROSS, MODELS['throughput'])))"
     )
     folders = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
-    environment = {"PYTHONPATH": ":".join(folders), "PYTHONHASHSEED": "12345"}
+    environment = {**os.environ, "PYTHONPATH": ":".join(folders), "PYTHONHASHSEED": "12345"}
     other = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
     assert other.stdout == plan_bytes(plan(GRID, ACROSS, MODELS["throughput"]))
 
