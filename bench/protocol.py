@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).resolve().parent / "results"
-LIBRARIES = ("vbte", "highspy", "numpy", "scipy", "networkx", "PuLP", "topohub")
+LIBRARIES = ("vbte", "highspy", "numpy", "scipy", "networkx", "PuLP", "topohub", "distributed")
 SIGNIFICANT = 4
 
 

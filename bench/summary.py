@@ -16,6 +16,7 @@ BEGIN, END = "<!-- results: python bench/summary.py --write -->", "<!-- end of r
 ORDER = (
     "whole_command",
     "week",
+    "fan_out",
     "reading",
     "building",
     "solving",

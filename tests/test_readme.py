@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for kind, name in (("--topology", "links.csv"), ("--demands", "demands.csv")):
         done = run(f"vbte convert {kind} diamond --to csv --out {name}", folder)
         assert done.returncode == 0, done.stderr
+    for day in ("monday", "tuesday"):
+        shutil.copy(folder / "demands.csv", folder / f"{day}.csv")
     return folder
 
 

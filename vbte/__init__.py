@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vbte.api import optimize, optimize_each
+    from vbte.api import Job, optimize, optimize_each, optimize_many
     from vbte.catalogue import dataset, datasets, load_model
     from vbte.demands import DemandMatrix
     from vbte.errors import (
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         InputError,
         InputWarning,
         LockedError,
+        LostWorkError,
         SolverError,
         UsageError,
         VbteError,
@@ -43,8 +44,10 @@ _HOME = {
     "InfeasibleError": "vbte.errors",
     "InputError": "vbte.errors",
     "InputWarning": "vbte.errors",
+    "Job": "vbte.api",
     "Link": "vbte.topology",
     "LockedError": "vbte.errors",
+    "LostWorkError": "vbte.errors",
     "Node": "vbte.topology",
     "Plan": "vbte.plan",
     "PlanningModel": "vbte.policy",
@@ -63,6 +66,7 @@ _HOME = {
     "load_model": "vbte.catalogue",
     "optimize": "vbte.api",
     "optimize_each": "vbte.api",
+    "optimize_many": "vbte.api",
     "read_demand_series": "vbte.read",
     "read_demands": "vbte.read",
     "read_plan": "vbte.read.plan_file",
@@ -78,8 +82,10 @@ __all__ = [
     "InfeasibleError",
     "InputError",
     "InputWarning",
+    "Job",
     "Link",
     "LockedError",
+    "LostWorkError",
     "Node",
     "Plan",
     "PlanningModel",
@@ -98,6 +104,7 @@ __all__ = [
     "load_model",
     "optimize",
     "optimize_each",
+    "optimize_many",
     "read_demand_series",
     "read_demands",
     "read_plan",

@@ -6,6 +6,7 @@
     |- InfeasibleError       4   demands and limits clash
     |- GuardrailError        5   a plan exists but must not be published
     |- SolverError           6   the solver gave no usable answer
+    |  `- LostWorkError      6   no worker lived to finish a job
     `- LockedError           75  somebody else is at it, try later
 
 A message says where, what is wrong, and what would be right:
@@ -67,6 +68,10 @@ class SolverError(VbteError):
     """The solver gave no usable answer (not installed, crashed, or stopped with nothing in hand)."""
 
     exit_code = 6
+
+
+class LostWorkError(SolverError):
+    """The worker processes that a job was given to died, each time it was tried."""
 
 
 class LockedError(VbteError):

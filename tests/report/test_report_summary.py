@@ -139,8 +139,9 @@ def test_the_summary_is_json_in_a_fixed_order_and_always_the_same() -> None:
 
 
 def test_figures_of_a_series_are_compared_by_name() -> None:
-    plans = [realise(two_classes(("a", "d", volume))).summary for volume in (8.0, 16.0)]
+    plans = {position: realise(two_classes(("a", "d", 8.0 * (1 + position // 2)))).summary for position in (0, 2)}
     series = series_summary(plans, wanted=3)
+    assert [row["directory"] for row in series["plans"]] == ["0001", "0003"]
     assert series["mean"]["demand_gbps"] == 12.0
     assert series["worst"]["max_utilization"] == pytest.approx(0.4, abs=1e-6)
     assert "stopped after 2 of 3" in shown(series_view(series))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from io import TextIOWrapper
+
+from vbte.one_thread import ONE_THREAD
 
 
 def main() -> None:
@@ -11,6 +14,8 @@ def main() -> None:
 
     Errors that nobody foresaw leave with 1 and one line, too; ``--debug`` shows where they came from.
     """
+    # Before numpy is loaded: the same input gives the same bytes whatever the number of cores, here or in workers.
+    os.environ.update(ONE_THREAD)
     from vbte.cli.app import app
 
     for stream in (sys.stdout, sys.stderr):

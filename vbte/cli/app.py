@@ -10,6 +10,7 @@ import logging
 import sys
 import traceback
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -88,6 +89,14 @@ def plan(
     combine: Annotated[
         Literal["worst-case", "each"] | None, typer.Option(help="Several matrices: one plan for all, or one of each.")
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=1024, metavar="N", help="With --combine each: plan in so many processes at a time."),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="With --combine each: plan on the Dask cluster of this scheduler."),
+    ] = None,
     realisation: Annotated[
         Literal["source-routed", "hop-by-hop"] | None,
         typer.Option(help="How devices carry the plan, if not as the model says."),
@@ -111,7 +120,8 @@ def plan(
     sources = Sources(
         topology, tuple(demands or ()), topology_format, demands_format, capacity_unit, default_capacity, volume_unit
     )
-    run_plan(PlanRequest(sources, out, model, solver, combine, realisation, time_limit, threads, as_json, quiet))
+    request = PlanRequest(sources, out, model, solver, combine, realisation, time_limit, threads, as_json, quiet)
+    run_plan(replace(request, workers=workers, cluster=cluster))
 
 
 @app.command()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ from vbte.cli.inputs import Sources, read_solver
 from vbte.cli.interrupts import Interrupts, interrupts
 from vbte.demands import DemandMatrix
 from vbte.errors import SolverError, UsageError
+from vbte.fan_out import Crew, Watch, crew_of, run_each
+from vbte.fan_out.cluster import checked_address, cluster
 from vbte.plan import Reason
 from vbte.policy import PlanningModel
-from vbte.report.outcome import SUMMARY_FILE, Outcome, realise
+from vbte.report.outcome import SUMMARY_FILE, realise
 from vbte.report.series import series_files, series_summary
 from vbte.report.summary import summary_bytes
 from vbte.report.terminal import series_view, summary_view
-from vbte.solve import SolverProfile
+from vbte.solve import Deadline, SolverProfile
+from vbte.solve.load import with_threads_within
 from vbte.topology import Topology
 from vbte.units import format_gbps
 
@@ -41,6 +45,8 @@ class PlanRequest:
     threads: int | None = None
     as_json: bool = False
     quiet: bool = False
+    workers: int | None = None
+    cluster: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,11 +67,13 @@ def run_plan(request: PlanRequest) -> None:
     """Plan and publish; print the summary. Raises VbteError, and then nothing was written."""
     out = real_directory(request.out)
     require_replaceable(out)
+    _require_one_kind_of_workers(request)
     with progress(quiet=request.quiet) as report:
         question = _read(request, report)
         with locked(out), interrupts() as state:
             if request.combine == "each" and len(question.matrices) > 1:
-                summary, files = _plan_each(question, state, report)
+                with _crew(request) as crew:
+                    summary, files = _plan_each(question, state, report, crew=crew)
             else:
                 summary, files = _plan_together(question, state, report)
             _require_worth_replacing(out, summary)
@@ -84,6 +92,23 @@ def _require_worth_replacing(out: Path, summary: Mapping[str, Any]) -> None:
     stages = summary.get("certificates", ())
     if stages and all(stage["reason"] == Reason.ERROR for stage in stages) and out.exists():
         raise SolverError(f"the solver was stopped before it had a plan (limit: {stages[0]['limit']}); {out} is kept")
+
+
+def _require_one_kind_of_workers(request: PlanRequest) -> None:
+    """Raise UsageError for options about workers that do not go together or with the rest."""
+    if request.workers is None and request.cluster is None:
+        return
+    if request.combine != "each":
+        raise UsageError("--workers and --cluster go with --combine each, which plans every matrix by itself")
+    if request.cluster is not None:
+        if request.workers is not None:
+            raise UsageError("a cluster has workers of its own; give --workers or --cluster, not both")
+        checked_address(request.cluster)
+
+
+def _crew(request: PlanRequest) -> AbstractContextManager[Crew | None]:
+    """Return who plans the matrices of a series, None for this process alone."""
+    return nullcontext(crew_of(request.workers)) if request.cluster is None else cluster(request.cluster)
 
 
 def _read(request: PlanRequest, report: Progress) -> _Question:
@@ -114,33 +139,62 @@ def totals_read(topology: Topology, matrices: Sequence[DemandMatrix]) -> str:
 
 def _plan_together(question: _Question, state: Interrupts, report: Progress) -> _Result:
     """Return summary and files of one plan for all matrices."""
-    outcome = _outcome(question, question.matrices, state, report)
+    return _planned(question, report, state.deadline(question.profile.time_limit_s))
+
+
+def _planned(question: _Question, report: Progress | None = None, deadline: Deadline | None = None) -> _Result:
+    """Return summary and files of a plan whose tables were walked and found to carry it."""
+    plan = optimize(
+        question.topology,
+        question.matrices,
+        model=question.model,
+        solver=question.profile,
+        progress=report,
+        deadline=deadline,
+    )
+    if report is not None:
+        report("building tables and walking them")
+    outcome = realise(plan)
+    outcome.require_publishable()
     return outcome.summary, outcome.files()
 
 
-def _outcome(question: _Question, matrices: Sequence[DemandMatrix], state: Interrupts, report: Progress) -> Outcome:
-    """Return a plan whose tables were walked and found to carry it."""
-    deadline = state.deadline(question.profile.time_limit_s)
-    plan = optimize(
-        question.topology, matrices, model=question.model, solver=question.profile, progress=report, deadline=deadline
-    )
-    report("building tables and walking them")
-    outcome = realise(plan)
-    outcome.require_publishable()
-    return outcome
-
-
-def _plan_each(question: _Question, state: Interrupts, report: Progress) -> _Result:
+def _plan_each(question: _Question, state: Interrupts, report: Progress, *, crew: Crew | None) -> _Result:
     """Return summary and files of a plan for every matrix; after Ctrl-C those planned so far are kept."""
+    questions = [replace(question, matrices=(matrix,)) for matrix in question.matrices]
+    results = _planned_here(questions, state, report) if crew is None else _planned_by(crew, questions, state, report)
     files: dict[str, bytes] = {}
-    summaries: list[Mapping[str, Any]] = []
-    for position, matrix in enumerate(question.matrices):
-        report(f"matrix {position + 1} of {len(question.matrices)}")
-        outcome = _outcome(question, [matrix], state, report)
-        files |= series_files(outcome, position)
-        summaries.append(outcome.summary)
+    summaries: dict[int, Mapping[str, Any]] = {}
+    for position, (summary, content) in results:
+        files |= series_files(content, position)
+        summaries[position] = summary
+    if not summaries:
+        raise KeyboardInterrupt
+    if state.pressed:
+        say(f"vbte: stopped after {len(summaries)} of {len(questions)} matrices")
+    series = series_summary(summaries, wanted=len(questions))
+    return series, files | {SUMMARY_FILE: summary_bytes(series)}
+
+
+def _planned_here(questions: Sequence[_Question], state: Interrupts, report: Progress) -> Iterator[tuple[int, _Result]]:
+    """Yield position and result of each question, one after the other; Ctrl-C makes the one at hand the last."""
+    for position, question in enumerate(questions):
+        report(f"matrix {position + 1} of {len(questions)}")
+        yield position, _planned(question, report, state.deadline(question.profile.time_limit_s))
         if state.pressed:
-            say(f"vbte: stopped after {position + 1} of {len(question.matrices)} matrices")
-            break
-    summary = series_summary(summaries, wanted=len(question.matrices))
-    return summary, files | {SUMMARY_FILE: summary_bytes(summary)}
+            return
+
+
+def _planned_by(
+    crew: Crew, questions: Sequence[_Question], state: Interrupts, report: Progress
+) -> Iterator[tuple[int, _Result]]:
+    """Yield position and result of each question as workers give them; Ctrl-C drops what they have in hand."""
+    watch = Watch(
+        progress=lambda done, total: report(f"{done} of {total} matrices planned"),
+        stop=lambda: state.pressed,
+        name=lambda position: f"matrix {position + 1} of {len(questions)}",
+    )
+    profile = with_threads_within(questions[0].profile, crew.cores_each)
+    jobs = [replace(question, profile=profile) for question in questions]
+    shared = [part for job in jobs for part in (job.topology, job.model, job.profile)]
+    return run_each(_planned, jobs, crew, shared=shared, watch=watch)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vbte.report.outcome import Outcome
-
 SCHEMA = "vbte.series/1"
 
 #: Figures of each plan that the series lists, and compares where they are numbers.
@@ -18,16 +16,18 @@ def plan_directory(position: int) -> str:
     return f"{position + 1:04d}"
 
 
-def series_files(outcome: Outcome, position: int) -> dict[str, bytes]:
+def series_files(files: Mapping[str, bytes], position: int) -> dict[str, bytes]:
     """Return the files of one plan, by path relative to the directory of the series."""
-    return {f"{plan_directory(position)}/{name}": content for name, content in outcome.files().items()}
+    return {f"{plan_directory(position)}/{name}": content for name, content in files.items()}
 
 
-def series_summary(summaries: Sequence[Mapping[str, Any]], *, wanted: int) -> dict[str, Any]:
+def series_summary(planned: Mapping[int, Mapping[str, Any]], *, wanted: int) -> dict[str, Any]:
     """Return the summary of a series (schema ``vbte.series/1``): a row a plan, then mean and worst of each figure.
 
-    ``wanted`` is the number of matrices given; fewer plans mean that the run was stopped.
+    ``planned`` has the summary of each plan by the position of its matrix, in order; ``wanted`` is the number of
+    matrices given. Fewer plans mean that the run was stopped, and with several workers any of them may be missing.
     """
+    summaries = list(planned.values())
     return {
         "schema": SCHEMA,
         "network": summaries[0]["network"],
@@ -40,7 +40,7 @@ def series_summary(summaries: Sequence[Mapping[str, Any]], *, wanted: int) -> di
             "max_utilization": max(summary["max_utilization"] for summary in summaries),
             "max_gap": _worst_gap(summaries),
         },
-        "plans": [_row(summary, position) for position, summary in enumerate(summaries)],
+        "plans": [_row(summary, position) for position, summary in planned.items()],
     }
 
 

@@ -19,3 +19,8 @@ def load_solver(source: str | os.PathLike[str] | Mapping[str, Any] | SolverProfi
     if isinstance(source, (SolverProfile, Mapping)):
         return read_record(source, SolverProfile)
     return read_record(solver_path(source), SolverProfile)
+
+
+def with_threads_within(profile: SolverProfile, cores: int | None) -> SolverProfile:
+    """Return the profile with no more threads than ``cores``; as it is when None, or when it has no more."""
+    return profile if cores is None or profile.threads <= cores else profile.model_copy(update={"threads": cores})
