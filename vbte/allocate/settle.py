@@ -7,7 +7,7 @@ import numpy as np
 from vbte.oracle import PathOracle, merged_paths, select_paths, sorted_rows
 from vbte.plan import PathSet
 from vbte.tolerance import DUST_SHARE
-from vbte.topology import BoolArray, FloatArray
+from vbte.topology import FloatArray
 
 
 def settle(

@@ -182,7 +182,7 @@ def _certificate(part: Mapping[str, Any], instance: Instance) -> Certificate:
 
 
 def _fairness(part: Mapping[str, Any], instance: Instance) -> Fairness:
-    volume = _figures(part["volume_gbps"])
+    volume = figures(part["volume_gbps"])
     if (volume < 0).any():
         raise ValueError("a fair volume is below 0")
     levels = tuple(_fair_level(level, instance) for level in part["levels"])
@@ -194,7 +194,7 @@ def _fair_level(part: Mapping[str, Any], instance: Instance) -> FairLevel:
         level=_figure(part["level"]),
         bound=_optional(part["bound"]),
         factor=_optional(part["factor"]),
-        commodities=_integers(part["commodities"], instance.n_commodities).astype(np.intp),
+        commodities=integers(part["commodities"], instance.n_commodities).astype(np.intp),
         prices=_prices(part["prices"], instance),
     )
 
