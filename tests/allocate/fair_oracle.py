@@ -81,7 +81,7 @@ class Textbook:
             low, high = 0.0, top
             if self.fits(volumes(top)):
                 return volumes(top)
-            for _ in range(60):
+            for _ in range(40):
                 middle = (low + high) / 2
                 low, high = (middle, high) if self.fits(volumes(middle)) else (low, middle)
             reached = volumes(low)

@@ -226,7 +226,7 @@ def test_what_the_factor_says_holds_for_every_routing(ratio: float) -> None:
         assert book.most(least * (1 - 1e-9), k) <= factor * volume[k] * (1 + 1e-6)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 @pytest.mark.parametrize("form", ["link flows", "path columns"])
 def test_random_questions_agree_with_the_textbook(form: str, data: st.DataObject) -> None:
