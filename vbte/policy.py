@@ -317,6 +317,10 @@ class PlanningModel(Record):
     def _check_fairness(self, kinds: list[StageKind]) -> None:
         if StageKind.MAX_MIN in kinds[1:]:
             raise ValueError("a max_min stage decides every volume, so it has to be the first")
+        if kinds[0] is StageKind.MAX_MIN and self.candidate_paths.kind is not CandidateKind.ALL:
+            raise ValueError(
+                "a max_min stage proves who is stopped over all paths; it needs candidate_paths: {kind: all}"
+            )
         for traffic_class in self.classes:
             if kinds[0] is StageKind.MAX_MIN and traffic_class.needs_integers:
                 raise ValueError(

@@ -16,7 +16,7 @@ from scipy.optimize import linprog
 from vbte.topology import Topology
 
 #: Slack within which two volumes are the same, Gbit/s.
-SAME_GBPS = 1e-6
+SAME_GBPS = 1e-4
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Textbook:
         return -float(found.fun) if found.status == 0 else -np.inf
 
     def fits(self, volume: np.ndarray) -> bool:
-        """Whether all can have their volumes, a hair less to leave rounding out."""
+        """Whether all can have their volumes, but for the rounding of the solver."""
         return self.most(volume * (1 - 1e-9), 0) > -np.inf
 
     def fair_volumes(self, top: float) -> np.ndarray:
@@ -81,13 +81,13 @@ class Textbook:
             low, high = 0.0, top
             if self.fits(volumes(top)):
                 return volumes(top)
-            for _ in range(60):
+            for _ in range(40):
                 middle = (low + high) / 2
                 low, high = (middle, high) if self.fits(volumes(middle)) else (low, middle)
             reached = volumes(low)
             # Saturated is who, alone, can't have more; a flat stretch of its function does not stop anybody.
             left = [k for k in range(len(self.asked)) if k not in fixed]
-            alone = {k: self.most(reached * (1 - 1e-9), k) for k in left}
+            alone = {k: self.most(reached * (1 - 1e-6), k) for k in left}
             stopped = [k for k in left if alone[k] < reached[k] + SAME_GBPS or reached[k] >= most[k]]
             assert stopped
             fixed |= {k: reached[k] for k in stopped}

@@ -25,6 +25,7 @@ MODELS = sorted(catalogue.models())
 BY_HAND = {
     "class-aware": 520.0,
     "max-concurrent": 520.0,
+    "max-min-fair": 520.0,
     "max-throughput": 520.0,
     "min-latency": 360.0,
     "min-mlu": 0.8,

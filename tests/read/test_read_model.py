@@ -87,7 +87,7 @@ admision: partial
     [
         ("name: x\n", "<stream>: stages: is missing"),
         ("name: x\nstages: [{kind: admitted}]\nclasses: [{name: a, weight: .nan}]\n", "<stream>:3: .*finite number"),
-        ("name: x\nstages: [{kind: latency}]\n", "<stream>: admission: partial needs admitted or concurrent"),
+        ("name: x\nstages: [{kind: latency}]\n", "<stream>: admission: partial needs admitted, concurrent or max_min"),
         ("name: x\nstages: [{kind: admitted}]\nclasses: [{name: a, split: equal_bundles}]\n", "<stream>:3: .*bundles"),
         ("name: x\nname: y\n", "<stream>:2: key 'name' appears twice"),
         ("- a\n", "the file is a list at the top"),

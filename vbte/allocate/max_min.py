@@ -279,8 +279,12 @@ class _Filling:
             # At the top nobody could be short: what is missing is the solver's rounding.
             self.rising &= self.level < self.shares.top
             return
+        rising = self.rising.copy()
         pays = cut.price > SATURATION_SHARE * float(cut.price[self.rising].max(initial=0.0))
         self.stopped.append((candidates & self.rising & pays, cut))
         self.rising &= ~(candidates & pays) & ~full
+        if np.array_equal(rising, self.rising) and np.array_equal(rising, candidates):
+            # Prices that stop nobody would be found again and again.
+            self.termination = Termination(Reason.FEASIBLE)
         paying = [bool((c.price[self.rising] > SATURATION_SHARE * c.price.max(initial=0.0)).any()) for c in self.cuts]
         self.cuts = [c for c, still in zip(self.cuts, paying, strict=True) if still]

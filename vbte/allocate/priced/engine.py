@@ -66,7 +66,7 @@ LEVELS = (
 ALL_PATHS_MISFIT, DAG_MISFIT = 0.5, 0.1
 
 #: Leftovers up to this share of the gap asked for are left at that.
-LEFT_OVER = 0.05
+LEFT_OVER = 0.1
 
 #: Links kept in the contracted network: this many at first, twice as many when too many of them get a price.
 ACTIVE_LINKS = 200

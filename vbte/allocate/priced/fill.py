@@ -7,9 +7,11 @@ after round. Leftovers may be given new paths over links that still have room.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csc_array
 
 from vbte.plan import PathSet
 from vbte.topology import FloatArray
@@ -20,50 +22,52 @@ FILL_ROUNDS = 8
 
 @dataclass(frozen=True, eq=False)
 class Crossings:
-    """Paths against rows of room: path p asks room of the links it crosses in ``row[0]`` and in its own class's row.
+    """Paths against rows of room: path p asks room of the links it crosses in row 0 and in its own class's row.
 
-    ``path`` and ``slot`` list the crossings; slot = row * n_links + link.
+    ``slot`` lists what each path crosses, path p from ``start[p]`` on; slot = row * n_links + link.
     """
 
-    n_paths: int
     n_slots: int
-    path: NDArray[np.int32]
     slot: NDArray[np.int32]
     start: NDArray[np.int64]
+
+    @cached_property
+    def _matrix(self) -> csc_array[np.float64]:
+        # One multiplication is five times as fast as counting by slots, which has to gather first.
+        shape = (self.n_slots, len(self.start) - 1)
+        start = self.start.astype(np.int32) if len(self.slot) < 2**31 else self.start
+        return csc_array((np.ones(len(self.slot)), self.slot, start), shape=shape)
 
     def select(self, chosen: NDArray[np.intp]) -> Crossings:
         """Return the crossings of some of the paths, renumbered."""
         hops = np.diff(self.start)[chosen]
         start = np.concatenate([[0], np.cumsum(hops)]).astype(np.int64)
         at = np.repeat(self.start[:-1][chosen] - start[:-1], hops) + np.arange(start[-1])
-        path = np.repeat(np.arange(len(chosen), dtype=np.int32), hops)
-        return Crossings(len(chosen), self.n_slots, path, self.slot[at], start)
+        return Crossings(self.n_slots, self.slot[at], start)
 
     def load(self, flow: FloatArray) -> FloatArray:
         """Return what path flows (P,) put on each slot, shape (n_slots,)."""
-        return np.bincount(self.slot, weights=flow[self.path], minlength=self.n_slots).astype(np.float64)
+        return np.asarray(self._matrix @ flow)
 
     def least(self, figure: FloatArray) -> FloatArray:
         """Return the least of ``figure`` (n_slots,) along each path, shape (P,)."""
-        if not self.n_paths:
+        if len(self.start) == 1:
             return np.empty(0)
         return np.asarray(np.minimum.reduceat(figure[self.slot], self.start[:-1]))
 
 
 def crossings(paths: PathSet, path_row: NDArray[np.intp], n_rows: int, n_links: int) -> Crossings:
     """Return the crossings of paths whose class has the row ``path_row`` (P,) of its own, 0 for none."""
-    path = np.repeat(np.arange(len(paths), dtype=np.int32), paths.hops)
     slot = paths.links.astype(np.int32)
+    if not path_row.any():
+        return Crossings(n_rows * n_links, slot, paths.start)
+    path = np.repeat(np.arange(len(paths), dtype=np.int32), paths.hops)
     limited = path_row[path] > 0
-    if not limited.any():
-        return Crossings(len(paths), n_rows * n_links, path, slot, paths.start)
     own = slot[limited] + path_row[path[limited]].astype(np.int32) * np.int32(n_links)
     order = np.argsort(np.concatenate([path, path[limited]]), kind="stable")
     hops = paths.hops * np.where(path_row > 0, 2, 1)
-    return Crossings(
-        len(paths), n_rows * n_links, np.concatenate([path, path[limited]])[order],
-        np.concatenate([slot, own])[order], np.concatenate([[0], np.cumsum(hops)]).astype(np.int64),
-    )  # fmt: skip
+    start = np.concatenate([[0], np.cumsum(hops)]).astype(np.int64)
+    return Crossings(n_rows * n_links, np.concatenate([slot, own])[order], start)
 
 
 def fit(cross: Crossings, flow: FloatArray, room: FloatArray) -> FloatArray:
