@@ -32,7 +32,7 @@ from vbte.plan import Certificate, Limit, PathSet, Plan, Prices, Reason, Termina
 from vbte.policy import Admission, CandidateKind, CapacityRule, Split, StageKind
 from vbte.solve import Deadline
 from vbte.tolerance import CAPACITY_SLACK_SHARE, OPTIMALITY_GAP_SHARE
-from vbte.topology import BoolArray, FloatArray
+from vbte.topology import FloatArray
 
 #: Stages that the engine can do.
 SUPPORTED_KINDS = (StageKind.ADMITTED, StageKind.MAX_UTILIZATION, StageKind.CONCURRENT, *FLOW_KINDS)
@@ -383,10 +383,11 @@ def _figure_weights(outlook: Outlook, found: Market) -> list[tuple[str, float]]:
 
 
 def _keeps_limits(plan: Plan) -> bool:
-    """True when no link carries more than a hard limit allows."""
-    model = plan.instance.model
-    if model.capacity is not CapacityRule.HARD:
-        return True
-    most = model.utilization_limit * plan.instance.topology.capacity_gbps * (1.0 + CAPACITY_SLACK_SHARE)
-    fits: BoolArray = plan.link_load_gbps <= most
-    return bool(fits.all())
+    """True when no link carries more than a hard limit allows, nor more of a class than the class may put on it."""
+    model, capacity = plan.instance.model, plan.instance.topology.capacity_gbps * (1.0 + CAPACITY_SLACK_SHARE)
+    kept = model.capacity is not CapacityRule.HARD or (plan.link_load_gbps <= model.utilization_limit * capacity).all()
+    for position, rules in enumerate(plan.instance.rules):
+        limit = rules.policy.utilization_limit
+        if limit is not None:
+            kept &= (plan.class_link_load_gbps[:, position] <= limit * capacity).all()
+    return bool(kept)
