@@ -177,7 +177,7 @@ class _Search:
         routes = route(found, self.all_paths, prices, dag_step, stop)
         smooth = [(found, prices), (found, routes.prices)]
         routes = fitted(self.before.instance, self.tools.oracle, found, routes, LEFT_OVER * self.precision)
-        self._keep(self._candidate(routes), outlook, smooth)
+        self._keep(self._candidate(routes, outlook), outlook, smooth)
         return prices
 
     def _replanned(self, previous: Plan) -> bool:
@@ -193,7 +193,7 @@ class _Search:
         scale = float(self.first.most_gbps.sum())
         routes = Routes(select_paths(earlier.paths, mine), earlier.flow_gbps[mine] / scale, prices)
         routes = fitted(self.before.instance, self.tools.oracle, found, routes, LEFT_OVER * self.precision)
-        self._keep(self._candidate(routes), outlook, [(found, prices)])
+        self._keep(self._candidate(routes, outlook), outlook, [(found, prices)])
         self.tools.progress(f"paths of the previous plan: gap {self.best_gap:.2e}")
         return self.best_gap <= self.goal or self._must_stop()
 
@@ -286,16 +286,19 @@ class _Search:
         plan = self._with_flows(self.shortest, flow)
         return replace(plan, certificates=(*self.before.certificates, *certificates))
 
-    def _candidate(self, routes: Routes) -> Plan | None:
+    def _candidate(self, routes: Routes, outlook: Outlook) -> Plan | None:
         """Return the plan that carries the routes, not proven yet; None if it does not keep the limits."""
-        plan = self._with_flows(routes.paths, routes.flow * float(self.first.most_gbps.sum()))
+        scales = [one.held_at for one in outlook.certificates if one.kind is StageKind.CONCURRENT]
+        # Links keep room for all to grow by the common scale: who misses a part of its volume can be given it.
+        growth = max(1.0, (1.0 - self.goal) * float(np.nanmax(scales))) if np.isfinite(scales).any() else 1.0
+        plan = self._with_flows(routes.paths, routes.flow * float(self.first.most_gbps.sum()), growth)
         return plan if _keeps_limits(plan) else None
 
-    def _with_flows(self, paths: PathSet, flow: FloatArray) -> Plan:
+    def _with_flows(self, paths: PathSet, flow: FloatArray, growth: float = 1.0) -> Plan:
         instance = self.before.instance
         carried = np.bincount(paths.commodity, weights=flow, minlength=instance.n_commodities).astype(np.float64)
         most = self.first.most_gbps
-        whole = carried > most * (1.0 - 1e-9)
+        whole = growth * carried > most * (1.0 - 1e-9)
         if instance.model.admission is Admission.ALL:
             whole[:] = True
         paths, flow = settle(self.tools.oracle, paths, flow, np.where(whole, most, carried))
