@@ -162,7 +162,7 @@ def test_which_way_a_small_piece_goes_is_a_matter_of_chance_in_proportion() -> N
 
 
 def test_many_small_pieces_keep_to_the_shares_between_them() -> None:
-    """Of a hundred small demands of one cell the strip is cut at two thirds, and only the piece at the cut is in doubt."""
+    """A hundred small demands of one cell share one strip, and only the piece at its cut is in doubt."""
     names = [f"s{i:02d}" for i in range(99)]
     topology = network([one for name in names for one in cable(f"{name}-a", 1)], *[diamond().links])
     of = asked((topology, demands(*[(name, "d", 1e-4) for name in names]), model()))

@@ -46,7 +46,7 @@ def carried_over(previous: Plan, instance: Instance) -> EarlierPlan:
     left = select_paths(PathSet(paths.start, links.astype(np.int32), target.astype(np.int32)), kept, by_commodity=True)
     order = kept[np.argsort(target[kept], kind="stable")]
     share = previous.path_share[order]
-    total = np.bincount(left.commodity, weights=share, minlength=instance.n_commodities)
+    total = np.bincount(left.commodity, weights=share, minlength=instance.n_commodities).astype(np.float64)
     before = np.zeros(instance.n_commodities)
     known = np.flatnonzero(commodity >= 0)
     before[commodity[known]] = previous.admitted_share[known]
