@@ -21,7 +21,7 @@ from vbte.allocate.priced.contraction import dearest
 from vbte.allocate.priced.descent import Descent, descend
 from vbte.allocate.priced.market import Group, Market, build_groups
 from vbte.allocate.priced.outlook import FLOW_KINDS, Outlook, figure_weights, look_out, market
-from vbte.allocate.priced.primal import Routes, fitted, route
+from vbte.allocate.priced.primal import Routes, cut, fitted, near_shortest
 from vbte.allocate.priced.routing import AllPaths
 from vbte.allocate.priced.warm import carried_over
 from vbte.allocate.settle import settle
@@ -68,11 +68,14 @@ ALL_PATHS_MISFIT, DAG_MISFIT = 0.5, 0.1
 #: Leftovers up to this share of the gap asked for are left at that.
 LEFT_OVER = 0.1
 
+#: Traffic that misses the room by more than this times the gap asked for is not made into a plan.
+WORTH_CUTTING = 10.0
+
 #: Links kept in the contracted network: this many at first, twice as many when too many of them get a price.
 ACTIVE_LINKS = 200
 
 #: Link flows of a contracted program beyond which it is left alone.
-CONTRACTED_COLUMNS = 300_000
+CONTRACTED_COLUMNS = 120_000
 
 #: Mean shortest path, as a share of what the least important volume is worth, in stages that sum along paths.
 FIGURE_SHARE = 0.1
@@ -153,20 +156,24 @@ class _Search:
         if deadline.remaining_s <= 0:
             self.best = self._shortest_paths()
             return
-        if previous is not None and self._replanned(previous):
-            return
+        if previous is None or not self._replanned(previous):
+            self._search()
+        if self.best is not None:
+            self.best = self._settled(self.best)
+
+    def _search(self) -> None:
+        """Look closer and closer."""
         utilization = self._plain_utilization()
         outlook = self._look_out(utilization)
         found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
         prices = self._start(found, outlook, utilization)
         prices = self._descend(found, prices, SCOUT)
-        for position, level in enumerate(LEVELS):
-            prices = self._look(prices, level)
-            self.tools.progress(f"look {position + 1}: gap {self.best_gap:.2e}")
+        for level in LEVELS:
+            prices = self._look(prices, level, last=level is LEVELS[-1])
             if self.best_gap <= self.goal or self._must_stop():
                 break
 
-    def _look(self, prices: FloatArray, level: Level) -> FloatArray:
+    def _look(self, prices: FloatArray, level: Level, *, last: bool) -> FloatArray:
         """Look closer once, keep the plan if it is the best, and return the prices found."""
         outlook = self._look_out(prices.sum(axis=0))
         found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
@@ -174,10 +181,18 @@ class _Search:
         prices = self._descend(found, self._restart(found, outlook, prices, step), level)
         dag_step = replace(step, iterations=level.dag_iterations)
         stop = partial(self._fits, 1.5 * step.barrier + DAG_MISFIT * self.precision)
-        routes = route(found, self.all_paths, prices, dag_step, stop)
-        smooth = [(found, prices), (found, routes.prices)]
+        near = near_shortest(found, self.all_paths, prices, dag_step, stop)
+        carried = float(sum(flow.sum(dtype=np.float64) for flow in near.traffic.flows))
+        # What the barrier keeps free will be filled.
+        misfit = near.misfit - step.barrier
+        if misfit > WORTH_CUTTING * self.goal * carried and not last and not self._must_stop():
+            self.tools.progress(f"not worth a plan yet: off by {misfit / carried:.2e}")
+            return prices
+        smooth = [(found, prices), (found, near.prices)]
+        routes = cut(found, near)
         routes = fitted(self.before.instance, self.tools.oracle, found, routes, LEFT_OVER * self.precision)
         self._keep(self._candidate(routes, outlook), outlook, smooth)
+        self.tools.progress(f"a plan: gap {self.best_gap:.2e}")
         return prices
 
     def _replanned(self, previous: Plan) -> bool:
@@ -195,7 +210,7 @@ class _Search:
         routes = fitted(self.before.instance, self.tools.oracle, found, routes, LEFT_OVER * self.precision)
         self._keep(self._candidate(routes, outlook), outlook, [(found, prices)])
         self.tools.progress(f"paths of the previous plan: gap {self.best_gap:.2e}")
-        return self.best_gap <= self.goal or self._must_stop()
+        return self.best is not None and (self.best_gap <= self.goal or self._must_stop())
 
     def _must_stop(self) -> bool:
         return self.tools.deadline.remaining_s <= 0
@@ -228,12 +243,28 @@ class _Search:
         """Return the outlook with enough active links that few of them get a price, as far as programs stay small."""
         while True:
             active = dearest(ranking, self.n_active)
-            outlook = look_out(self.tools, self.entries, self.before.certificates, self.loads, active)
+            outlook = look_out(
+                self.tools, self.entries, self.before.certificates, self.loads, active, most_columns=CONTRACTED_COLUMNS
+            )
             priced, n_active = int(outlook.priced.sum()), int(active.sum())
             self.tools.progress(f"{n_active} links looked at, {priced} of them priced")
             if outlook.trusted or n_active < self.n_active or self.n_active >= len(ranking) or not outlook.solved:
                 return outlook
             self.n_active *= 2
+
+    def _proves_more(self, outlook: Outlook, found: Market, prices: FloatArray) -> bool:
+        """True when the contracted network's prices prove at least as much as those of a descent."""
+        index = _last_priced(outlook)
+        if index is None:
+            return False
+        problem, exact = outlook.problems[index], outlook.certificates[index].prices
+        assert exact is not None
+        smooth = _market_prices(problem, found, prices, outlook)
+        bounds = [lagrangian_bound(problem, one, self.tools.oracle) for one in (exact, smooth)]
+        if bounds[0] is None or bounds[1] is None:
+            return bounds[1] is None
+        sign = -1.0 if problem.kind in (StageKind.ADMITTED, StageKind.CONCURRENT) else 1.0
+        return sign * (bounds[0] - bounds[1]) >= -1e-6 * abs(bounds[0])
 
     def _start(self, found: Market, outlook: Outlook, utilization: FloatArray) -> FloatArray:
         """Return prices to start with: high where shortest paths would overload a link, low elsewhere."""
@@ -247,7 +278,8 @@ class _Search:
     def _restart(self, found: Market, outlook: Outlook, prices: FloatArray, step: Descent) -> FloatArray:
         """Return the exact prices, and elsewhere those of the descent as far as the temperature explains."""
         exact = self._exact(found, outlook) if outlook.trusted else None
-        if exact is None:
+        if exact is None or not self._proves_more(outlook, found, prices):
+            # Too many links have a price for the contracted network to show them all.
             return prices
         return np.where(exact > 0, exact, np.minimum(prices, step.temperature))
 
@@ -256,9 +288,11 @@ class _Search:
         if any(problem.kind in FLOW_KINDS for problem in outlook.problems) and not found.multiplier:
             # Shortest paths set the unit here, and nothing says how dear full links are against them.
             return None
-        chosen = _last_priced(outlook)
-        if chosen is None or chosen.prices is None:
+        index = _last_priced(outlook)
+        if index is None:
             return None
+        chosen = outlook.certificates[index]
+        assert chosen.prices is not None
         exact = np.zeros_like(found.room)
         exact[0] = chosen.prices.capacity[0]
         for group in found.groups:
@@ -287,24 +321,41 @@ class _Search:
         return replace(plan, certificates=(*self.before.certificates, *certificates))
 
     def _candidate(self, routes: Routes, outlook: Outlook) -> Plan | None:
-        """Return the plan that carries the routes, not proven yet; None if it does not keep the limits."""
+        """Return the plan that carries the routes, neither settled nor proven; None if it does not keep the limits."""
+        flow = routes.flow * float(self.first.most_gbps.sum())
         scales = [one.held_at for one in outlook.certificates if one.kind is StageKind.CONCURRENT]
         # Links keep room for all to grow by the common scale: who misses a part of its volume can be given it.
         growth = max(1.0, (1.0 - self.goal) * float(np.nanmax(scales))) if np.isfinite(scales).any() else 1.0
-        plan = self._with_flows(routes.paths, routes.flow * float(self.first.most_gbps.sum()), growth)
+        if growth > 1.0 or self.before.instance.model.admission is Admission.ALL:
+            plan = self._with_flows(routes.paths, flow, growth)
+        else:
+            plan = self._joined(routes.paths, flow)
         return plan if _keeps_limits(plan) else None
 
     def _with_flows(self, paths: PathSet, flow: FloatArray, growth: float = 1.0) -> Plan:
+        """Return the plan with flows settled: dust gone, whole where all but whole, in order."""
         instance = self.before.instance
         carried = np.bincount(paths.commodity, weights=flow, minlength=instance.n_commodities).astype(np.float64)
         most = self.first.most_gbps
         whole = growth * carried > most * (1.0 - 1e-9)
         if instance.model.admission is Admission.ALL:
             whole[:] = True
-        paths, flow = settle(self.tools.oracle, paths, flow, np.where(whole, most, carried))
+        return self._joined(*settle(self.tools.oracle, paths, flow, np.where(whole, most, carried)))
+
+    def _joined(self, paths: PathSet, flow: FloatArray) -> Plan:
+        """Return the plan with the paths of this search beside those planned before."""
         order = np.argsort(np.concatenate([self.before.paths.commodity, paths.commodity]), kind="stable")
         flows = np.concatenate([self.before.flow_gbps, flow])[order]
         return replace(self.before, paths=merged_paths([self.before.paths, paths]), flow_gbps=flows)
+
+    def _settled(self, plan: Plan) -> Plan:
+        """Return a kept plan with its flows settled; its certificates stay, for the values hardly move."""
+        mine = np.flatnonzero(self.first.scope[plan.paths.commodity])
+        settled = self._with_flows(select_paths(plan.paths, mine), plan.flow_gbps[mine])
+        open_again = [
+            replace(one, reached=np.nan, held_at=np.nan) for one in plan.certificates[len(self.before.certificates) :]
+        ]
+        return replace(settled, certificates=(*self.before.certificates, *open_again))
 
     def _keep(self, plan: Plan | None, outlook: Outlook, smooth: list[tuple[Market, FloatArray]]) -> None:
         """Keep the better of a plan and the best so far, both proven with the prices now at hand."""
@@ -347,12 +398,11 @@ def _limit(deadline: Deadline) -> Limit:
     return Limit.TIME if deadline.remaining_s <= 0 else Limit.NONE
 
 
-def _last_priced(outlook: Outlook) -> Certificate | None:
-    """Return the last stage that admits, if it has prices, else the last that has any."""
-    priced = [one for one in outlook.certificates if one.prices is not None and one.prices.capacity.any()]
-    admitting = [one for one in priced if one.kind is StageKind.ADMITTED]
-    candidates = admitting or priced
-    return candidates[-1] if candidates else None
+def _last_priced(outlook: Outlook) -> int | None:
+    """Return which stage is the last that admits and has prices, else the last that has any; None if none has."""
+    priced = [i for i, one in enumerate(outlook.certificates) if one.prices is not None and one.prices.capacity.any()]
+    admitting = [i for i in priced if outlook.certificates[i].kind is StageKind.ADMITTED]
+    return max(admitting or priced, default=None)
 
 
 def _market_prices(problem: StageProblem, found: Market, prices: FloatArray, outlook: Outlook) -> Prices:

@@ -24,50 +24,57 @@ FILL_ROUNDS = 8
 class Crossings:
     """Paths against rows of room: path p asks room of the links it crosses in row 0 and in its own class's row.
 
-    ``slot`` lists what each path crosses, path p from ``start[p]`` on; slot = row * n_links + link.
+    ``slot`` lists what each path crosses, path p from ``start[p]`` on; slot = row * n_links + link. ``ones`` are at
+    least as many ones as there are crossings, shared by all that are selected from these.
     """
 
     n_slots: int
     slot: NDArray[np.int32]
     start: NDArray[np.int64]
+    ones: FloatArray
 
     @cached_property
     def _matrix(self) -> csc_array[np.float64]:
         # One multiplication is five times as fast as counting by slots, which has to gather first.
         shape = (self.n_slots, len(self.start) - 1)
         start = self.start.astype(np.int32) if len(self.slot) < 2**31 else self.start
-        return csc_array((np.ones(len(self.slot)), self.slot, start), shape=shape)
+        return csc_array((self.ones[: len(self.slot)], self.slot, start), shape=shape)
 
     def select(self, chosen: NDArray[np.intp]) -> Crossings:
         """Return the crossings of some of the paths, renumbered."""
         hops = np.diff(self.start)[chosen]
         start = np.concatenate([[0], np.cumsum(hops)]).astype(np.int64)
         at = np.repeat(self.start[:-1][chosen] - start[:-1], hops) + np.arange(start[-1])
-        return Crossings(self.n_slots, self.slot[at], start)
+        return Crossings(self.n_slots, self.slot[at], start, self.ones)
 
     def load(self, flow: FloatArray) -> FloatArray:
         """Return what path flows (P,) put on each slot, shape (n_slots,)."""
         return np.asarray(self._matrix @ flow)
 
-    def least(self, figure: FloatArray) -> FloatArray:
-        """Return the least of ``figure`` (n_slots,) along each path, shape (P,)."""
-        if len(self.start) == 1:
-            return np.empty(0)
-        return np.asarray(np.minimum.reduceat(figure[self.slot], self.start[:-1]))
+    def least_share(self, share: FloatArray) -> FloatArray:
+        """Return the least ``share`` (n_slots,) of at most 1 along each path, shape (P,)."""
+        least = np.ones(len(self.start) - 1)
+        # Most slots grant all that is asked.
+        at = np.flatnonzero((share < 1.0)[self.slot])
+        if len(at):
+            path = np.searchsorted(self.start, at, side="right") - 1
+            first = np.flatnonzero(np.r_[True, path[1:] != path[:-1]])
+            least[path[first]] = np.minimum.reduceat(share[self.slot[at]], first)
+        return least
 
 
 def crossings(paths: PathSet, path_row: NDArray[np.intp], n_rows: int, n_links: int) -> Crossings:
     """Return the crossings of paths whose class has the row ``path_row`` (P,) of its own, 0 for none."""
     slot = paths.links.astype(np.int32)
     if not path_row.any():
-        return Crossings(n_rows * n_links, slot, paths.start)
+        return Crossings(n_rows * n_links, slot, paths.start, np.ones(len(slot)))
     path = np.repeat(np.arange(len(paths), dtype=np.int32), paths.hops)
     limited = path_row[path] > 0
     own = slot[limited] + path_row[path[limited]].astype(np.int32) * np.int32(n_links)
     order = np.argsort(np.concatenate([path, path[limited]]), kind="stable")
     hops = paths.hops * np.where(path_row > 0, 2, 1)
     start = np.concatenate([[0], np.cumsum(hops)]).astype(np.int64)
-    return Crossings(n_rows * n_links, np.concatenate([slot, own])[order], start)
+    return Crossings(n_rows * n_links, np.concatenate([slot, own])[order], start, np.ones(len(order)))
 
 
 def fit(cross: Crossings, flow: FloatArray, room: FloatArray) -> FloatArray:
@@ -75,7 +82,7 @@ def fit(cross: Crossings, flow: FloatArray, room: FloatArray) -> FloatArray:
     load = cross.load(flow)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(load > room, np.maximum(room, 0.0) / load, 1.0)
-    return flow * cross.least(share)
+    return flow * cross.least_share(share)
 
 
 def fill(cross: Crossings, flow: FloatArray, wanted: FloatArray, room: FloatArray, enough: float) -> FloatArray:

@@ -52,9 +52,18 @@ class Outlook:
 
 
 def look_out(
-    tools: Tools, entries: Sequence[StageEntry], earlier: Sequence[Certificate], loads: FloatArray, active: BoolArray
+    tools: Tools,
+    entries: Sequence[StageEntry],
+    earlier: Sequence[Certificate],
+    loads: FloatArray,
+    active: BoolArray,
+    *,
+    most_columns: int,
 ) -> Outlook:
-    """Solve the stages on the network where all but the ``active`` links (n_links,) are contracted."""
+    """Solve the stages on the network where all but the ``active`` links (n_links,) are contracted.
+
+    A program of more than ``most_columns`` link flows is left alone.
+    """
     instance = tools.oracle.instance
     held = list(earlier)
     problems: list[StageProblem] = []
@@ -65,9 +74,10 @@ def look_out(
         problems.append(problem)
         program = program or ContractedProgram(tools, problem, active)
         value, prices = np.nan, None
-        if problem.kind not in FLOW_KINDS:
+        solved &= program.n_columns <= most_columns
+        if problem.kind not in FLOW_KINDS and solved:
             found = program.solve(_without_flow_holds(problem))
-            solved &= found.value is not None
+            solved = found.value is not None
             value, prices = np.nan if found.value is None else found.value, found.prices
         held.append(_open_certificate(problem, value, prices))
     mine = tuple(held[len(earlier) :])

@@ -23,14 +23,19 @@ WHOLE_SHARE = 1e-4
 #: A part smaller than this share of its piece is left with the largest part.
 _LEAST_PART = 1e-3
 
-#: Columns by which the table of steps grows.
+#: Columns by which the table of steps grows, and the part of its rows by which it does.
 _STEPS = 32
+_GROWTH = 8
 
 
 class Pieces:
-    """Traffic on its way: piece i of ``commodity[i]`` has taken ``hops[i]`` links and stands in ``cell[i]``."""
+    """Traffic on its way: piece i of ``commodity[i]`` has taken ``hops[i]`` links and stands in ``cell[i]``.
+
+    The arrays have room for more than the ``count`` pieces there are.
+    """
 
     def __init__(self, cell: IndexArray, amount: FloatArray, dtype: type[np.signedinteger]) -> None:
+        self.count = len(cell)
         self.commodity = np.arange(len(cell))
         self.cell = cell.copy()
         self.amount = amount
@@ -40,13 +45,23 @@ class Pieces:
     def divide(self, piece: IndexArray, amount: FloatArray) -> IndexArray:
         """Split ``amount`` off each ``piece`` (one may occur several times); return the numbers of the new pieces."""
         np.subtract.at(self.amount, piece, amount)
-        new = np.arange(len(self.amount), len(self.amount) + len(piece))
-        self.amount = np.concatenate([self.amount, amount])
-        self.commodity = np.concatenate([self.commodity, self.commodity[piece]])
-        self.cell = np.concatenate([self.cell, self.cell[piece]])
-        self.hops = np.concatenate([self.hops, self.hops[piece]])
-        self.steps = np.concatenate([self.steps, self.steps[piece]])
+        new = np.arange(self.count, self.count + len(piece))
+        if self.count + len(piece) > len(self.amount):
+            self._grow(len(piece))
+        self.count += len(piece)
+        self.amount[new] = amount
+        for column in (self.commodity, self.cell, self.hops, self.steps):
+            column[new] = column[piece]
         return new
+
+    def _grow(self, more: int) -> None:
+        extra = more + len(self.amount) // _GROWTH
+        self.amount = np.concatenate([self.amount, np.zeros(extra)])
+        self.commodity = np.concatenate([self.commodity, np.zeros(extra, dtype=np.intp)])
+        self.cell = np.concatenate([self.cell, np.zeros(extra, dtype=np.intp)])
+        self.hops = np.concatenate([self.hops, np.zeros(extra, dtype=np.intp)])
+        tail = np.zeros((extra, self.steps.shape[1]), dtype=self.steps.dtype)
+        self.steps = np.concatenate([self.steps, tail])
 
     def move(self, piece: IndexArray, link: IndexArray, cell: IndexArray) -> None:
         """Take each ``piece`` over ``link`` into ``cell``."""
@@ -59,7 +74,7 @@ class Pieces:
 
     def paths(self, commodities: IndexArray) -> tuple[PathSet, FloatArray]:
         """Return the pieces that moved as paths sorted by commodity, and what each carries."""
-        order = np.flatnonzero(self.hops > 0)
+        order = np.flatnonzero(self.hops[: self.count] > 0)
         order = order[np.argsort(self.commodity[order], kind="stable")]
         hops = self.hops[order]
         taken = np.arange(self.steps.shape[1])[None, :] < hops[:, None]

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from vbte.allocate.priced.dag import DagSpread, DestinationDag
-from vbte.allocate.priced.descent import Descent, descend, traffic
+from vbte.allocate.priced.descent import Descent, Traffic, descend, traffic
 from vbte.allocate.priced.fill import Crossings, crossings, fill, fit
 from vbte.allocate.priced.market import BLOCKED_PRICE, Market
 from vbte.allocate.priced.pieces import cut_into_paths
-from vbte.allocate.priced.routing import AllPaths, AllPathsSpread
+from vbte.allocate.priced.routing import AllPaths
 from vbte.instance import Instance
 from vbte.oracle import PathOracle, merged_paths, select_paths
 from vbte.plan import PathSet
@@ -35,33 +35,45 @@ class Routes:
     prices: FloatArray
 
 
-def route(
+@dataclass(frozen=True, eq=False)
+class NearShortest:
+    """Traffic on the near-shortest links, under prices (R, n_links) that bring it close to the room there is."""
+
+    prices: FloatArray
+    traffic: Traffic
+    misfit: float
+
+
+def near_shortest(
     found: Market,
     all_paths: list[AllPaths],
     prices: FloatArray,
     step: Descent,
     stop: Callable[[float], bool],
-) -> Routes:
-    """Return path flows for the traffic that follows ``prices``, loads brought to the room on the paths' own links.
-
-    Flows may still exceed the room a little: ``fitted`` sees to that.
-    """
-    spread = traffic(found, all_paths, prices, step).spreads
+) -> NearShortest:
+    """Return the traffic on the links that are near-shortest under ``prices``, loads brought to the room on these."""
     dags = []
-    for routing, one in zip(all_paths, spread, strict=True):
-        assert isinstance(one, AllPathsSpread)
+    for routing in all_paths:
         weight = found.weight(routing.group, prices, step.padding)
-        dags.append(DestinationDag(routing.group, one.from_to(), weight, step.temperature))
+        distance = routing.spread(weight, step.temperature).from_to()
+        dags.append(DestinationDag(routing.group, distance, weight, step.temperature))
     prices = descend(found, dags, prices, step, stop)
     result = traffic(found, dags, prices, step)
+    return NearShortest(prices, result, result.misfit(found, prices))
+
+
+def cut(found: Market, near: NearShortest) -> Routes:
+    """Return paths that carry the traffic; what they put on a link may exceed its room a little."""
     parts, flows = [], []
-    for seed, one in enumerate(result.spreads):
+    for seed, (one, flow) in enumerate(zip(near.traffic.spreads, near.traffic.flows, strict=True)):
         assert isinstance(one, DagSpread)
-        paths, flow = cut_into_paths(one, result.flows[seed], found.room[0], seed)
+        paths, amount = cut_into_paths(one, flow, found.room[0], seed)
         parts.append(paths)
-        flows.append(flow)
+        flows.append(amount)
+    if len(parts) == 1:
+        return Routes(parts[0], flows[0], near.prices)
     order = np.argsort(np.concatenate([part.commodity for part in parts]), kind="stable")
-    return Routes(merged_paths(parts), np.concatenate(flows)[order], prices)
+    return Routes(merged_paths(parts), np.concatenate(flows)[order], near.prices)
 
 
 def fitted(instance: Instance, oracle: PathOracle, found: Market, routes: Routes, enough: float) -> Routes:
