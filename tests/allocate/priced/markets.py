@@ -28,6 +28,8 @@ from vbte.topology import Topology
 FloatArray = NDArray[np.float64]
 Question = tuple[Topology, DemandMatrix, PlanningModel]
 
+EXACT = SolverProfile(name="exact", engine="exact")
+
 
 def priced(gap: float = 1e-3, **keys: Any) -> SolverProfile:
     """The profile that asks for the price-directed engine."""
