@@ -139,7 +139,9 @@ def test_a_node_closed_to_transit_is_not_melted_into_its_neighbours() -> None:
 
 def test_links_that_one_class_may_not_use_do_not_melt_islands_for_it() -> None:
     """Gold avoids the plentiful cable b-c and has 3 of its own; bulk crosses for nothing."""
-    topology = network(cable("a-b", 100), link("b>c", 100, id="open"), link("b>c", 3, id="guarded"))
+    topology = network(
+        cable("a-b", 100), link("b>c", 100, id="open"), link("b>c", 3, id="guarded"), link("c>b", 100, id="back")
+    )
     classes = [{"name": "gold", "avoid": {"links": ["open"]}}, {"name": "bulk"}]
     rows = demands(("a", "c", 30, of_class("gold")), ("a", "c", 50, of_class("bulk")))
     question = topology, rows, model(classes=classes)
@@ -173,3 +175,15 @@ def test_priced_links_are_those_with_a_price_in_any_set_class_limits_included() 
 def test_a_network_that_melts_into_one_node_needs_no_program() -> None:
     value, prices = solved((diamond(), demands(("a", "d", 7)), model()))
     assert (value, prices) == (7.0, None)
+
+
+def test_what_stays_inside_an_island_is_no_part_of_a_hold() -> None:
+    """50 of gold are held: 40 stay on their island, 10 fill the thin cable. Of bulk, 3 stay on the other one."""
+    classes = [{"name": "gold"}, {"name": "bulk", "priority": 2}]
+    gold, bulk = of_class("gold"), of_class("bulk")
+    rows = demands(("a", "d", 25, gold), ("a", "b", 40, gold), ("b", "c", 5, bulk), ("c", "d", 3, bulk))
+    found = plan(ISLANDS, rows, model(classes=classes))
+    assert values(found) == pytest.approx([50, 3], abs=1e-5)
+    active = np.array([one.id == "b>c" for one in ISLANDS.links])
+    second = stages(found)[1]
+    assert ContractedProgram(tools_for(found), second, active).solve(second).value == pytest.approx(3, abs=1e-4)
