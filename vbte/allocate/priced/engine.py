@@ -48,8 +48,9 @@ class Level:
     dag_iterations: int
 
 
-#: The first descent, which only has to show which links matter.
-SCOUT = Level(0.11, 3e-3, 25, 0)
+#: The first descents, which only have to show which links matter. Starting hot is what makes networks converge where
+#: thousands of links have a price; where few have, the first or second shows them all.
+SCOUTS = (Level(0.5, 1e-2, 30, 0), Level(0.22, 5e-3, 40, 0), Level(0.11, 3e-3, 60, 0))
 
 #: What follows, until the gap is small enough.
 LEVELS = (
@@ -167,15 +168,19 @@ class _Search:
         outlook = self._look_out(utilization)
         found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
         prices = self._start(found, outlook, utilization)
-        prices = self._descend(found, prices, SCOUT)
+        for scout in SCOUTS:
+            prices = self._descend(found, prices, scout)
+            outlook = self._look_out(prices.sum(axis=0))
+            if self._must_stop() or (outlook.trusted and self._proves_more(outlook, found, prices)):
+                break
         for level in LEVELS:
-            prices = self._look(prices, level, last=level is LEVELS[-1])
+            prices = self._look(outlook, prices, level, last=level is LEVELS[-1])
             if self.best_gap <= self.goal or self._must_stop():
                 break
+            outlook = self._look_out(prices.sum(axis=0))
 
-    def _look(self, prices: FloatArray, level: Level, *, last: bool) -> FloatArray:
+    def _look(self, outlook: Outlook, prices: FloatArray, level: Level, *, last: bool) -> FloatArray:
         """Look closer once, keep the plan if it is the best, and return the prices found."""
-        outlook = self._look_out(prices.sum(axis=0))
         found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
         step = self._step(found, level)
         prices = self._descend(found, self._restart(found, outlook, prices, step), level)
