@@ -185,6 +185,7 @@ class _Search:
         earlier = carried_over(previous, self.before.instance)
         if not earlier.price.any():
             return False
+        self.before = replace(self.before, engine=replace(self.before.engine, from_previous=True))
         outlook = self._look_out(earlier.price)
         found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
         exact = self._exact(found, outlook)
