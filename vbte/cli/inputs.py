@@ -128,24 +128,32 @@ def previous_plans(directory: Path, n_plans: int, *, each: bool) -> list[Plan | 
     The plan of ``directory`` serves all. Where it is a series, and ``each`` matrix gets a plan of its own, each starts
     from the plan of its number, None where the series has none. Raises InputError when there is no plan to read.
     """
-    place = f"--previous {directory}"
-    if not os.path.exists(directory):
-        raise InputError("is not there", place=place, remedy="leave --previous out where no plan was made before")
     try:
         with warnings.catch_warnings():
             # Of names in its own model, which was warned of when it was made.
             warnings.simplefilter("ignore", InputWarning)
-            found = plan_directories(directory)
-            if found == [directory]:
-                return [read_plan(directory)] * n_plans
-            if each:
-                numbered = {path.name: path for path in found}
-                wanted = [numbered.get(plan_directory(position)) for position in range(n_plans)]
-                if any(wanted):
-                    return [None if path is None else read_plan(path) for path in wanted]
+            return _previous_plans(directory, n_plans, each=each)
     except InputError as error:
         raise error.at(f"--previous {error.place}") from None
-    raise InputError("holds plans, and is none itself", place=place, remedy=f"name one of them, such as {found[0]}")
+    except OSError as error:
+        raise InputError(f"can't be read: {error.strerror}", place=f"--previous {directory}") from None
+
+
+def _previous_plans(directory: Path, n_plans: int, *, each: bool) -> list[Plan | None]:
+    if not directory.exists():
+        raise InputError(
+            "is not there", place=str(directory), remedy="leave --previous out where no plan was made before"
+        )
+    found = plan_directories(directory)
+    if found == [directory]:
+        return [read_plan(directory)] * n_plans
+    numbered = {path.name: path for path in found}
+    wanted = [numbered.get(plan_directory(position)) for position in range(n_plans)]
+    if not each or not any(wanted):
+        raise InputError(
+            "holds plans, and is none itself", place=str(directory), remedy=f"name one of them, such as {found[0]}"
+        )
+    return [None if path is None else read_plan(path) for path in wanted]
 
 
 def parse_rate(text: str, unit: str | None = None) -> float:

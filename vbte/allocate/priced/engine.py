@@ -322,6 +322,9 @@ class _Search:
             value = stage_value(problem, plan)
             sign = 1.0 if problem.kind in (StageKind.ADMITTED, StageKind.CONCURRENT) else -1.0
             at_hand = [known.prices, self.proofs.get(problem.label)]
+            if problem.kind in FLOW_KINDS:
+                # Where nothing is scarce, shortest paths are the bound.
+                at_hand.append(Prices(np.zeros_like(self.loads[:, 0])))
             at_hand += [_market_prices(problem, found, prices, outlook) for found, prices in smooth]
             best: tuple[Prices | None, float | None] = (None, None)
             for prices in at_hand:
