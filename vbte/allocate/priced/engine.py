@@ -183,7 +183,7 @@ class _Search:
     def _replanned(self, previous: Plan) -> bool:
         """Keep the plan that follows from an earlier one, and tell whether it is good enough."""
         earlier = carried_over(previous, self.before.instance)
-        if not earlier.price.any():
+        if not (len(earlier.paths) and earlier.price.any()):
             return False
         self.before = replace(self.before, engine=replace(self.before.engine, from_previous=True))
         outlook = self._look_out(earlier.price)

@@ -35,7 +35,7 @@ def carried_over(previous: Plan, instance: Instance) -> EarlierPlan:
     commodity = _commodities(old, instance)
     left, kept = _usable_paths(previous, instance, link, commodity)
     share = previous.path_share[kept]
-    total = np.bincount(left.commodity, weights=share, minlength=instance.n_commodities)
+    total = np.bincount(left.commodity, weights=share, minlength=instance.n_commodities).astype(np.float64)
     before = np.zeros(instance.n_commodities)
     known = np.flatnonzero(commodity >= 0)
     before[commodity[known]] = previous.admitted_share[known]
