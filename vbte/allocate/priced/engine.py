@@ -203,8 +203,9 @@ class _Search:
     def _replanned(self, previous: Plan) -> bool:
         """Keep the plan that follows from an earlier one, and tell whether it is good enough."""
         earlier = carried_over(previous, self.before.instance)
-        if not earlier.price.any():
+        if not (len(earlier.paths) and earlier.price.any()):
             return False
+        self.before = replace(self.before, engine=replace(self.before.engine, from_previous=True))
         outlook = self._look_out(earlier.price)
         found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
         exact = self._exact(found, outlook)
@@ -377,6 +378,9 @@ class _Search:
             value = stage_value(problem, plan)
             sign = 1.0 if problem.kind in (StageKind.ADMITTED, StageKind.CONCURRENT) else -1.0
             at_hand = [known.prices, self.proofs.get(problem.label)]
+            if problem.kind in FLOW_KINDS:
+                # Where nothing is scarce, shortest paths are the bound.
+                at_hand.append(Prices(np.zeros_like(self.loads[:, 0])))
             at_hand += [_market_prices(problem, found, prices, outlook) for found, prices in smooth]
             best: tuple[Prices | None, float | None] = (None, None)
             for prices in at_hand:

@@ -16,6 +16,7 @@ from vbte.allocate.priced.routing import AllPaths
 from vbte.instance import Instance
 from vbte.oracle import PathOracle, merged_paths, select_paths
 from vbte.plan import PathSet
+from vbte.policy import Split
 from vbte.topology import BoolArray, FloatArray
 
 #: Rounds in which leftovers get new paths over links that still have room.
@@ -194,7 +195,8 @@ def _may_have_more(instance: Instance, routes: Routes) -> BoolArray:
 
 
 def _path_limit(instance: Instance, class_index: int) -> float:
-    limit = instance.rules[class_index].policy.max_paths
+    policy = instance.rules[class_index].policy
+    limit = 1 if policy.split is Split.SINGLE_PATH else policy.max_paths
     return np.inf if limit is None else limit
 
 
