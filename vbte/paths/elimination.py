@@ -142,6 +142,10 @@ class SmoothDistances:
                 to[mine, mine], back[mine, mine] = among, among.T
                 self._shares.append((np.concatenate([away_share, among_share], axis=2), home_share))
             else:
+                # Nothing is left that would join those that go last, one in each part of the network.
+                for distances in (to, back):
+                    distances[mine, mine] = UNREACHABLE
+                    np.fill_diagonal(distances[mine, mine], 0.0)
                 self._shares.append((np.empty((0, 0, 0), np.float32), np.empty((0, 0, 0), np.float32)))
         self._shares.reverse()
 

@@ -109,11 +109,12 @@ class ContractedProgram:
     def _expanded(self, prices: Prices) -> Prices:
         def whole(small: FloatArray) -> FloatArray:
             large = np.zeros((1, self._n_links))
-            large[:, self._links] = np.where(self._active, small, 0.0)
+            large[:, self._links] = small
             return large
 
+        # What a class may put on a link holds for all links that are left, and so do its prices.
         limits = {c: whole(array) for c, array in prices.class_limit.items()}
-        return Prices(whole(prices.capacity), limits, dict(prices.held))
+        return Prices(whole(np.where(self._active, prices.capacity, 0.0)), limits, dict(prices.held))
 
 
 def _contract(problem: StageProblem, active: BoolArray) -> tuple[IndexArray, IndexArray]:

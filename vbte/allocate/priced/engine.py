@@ -32,7 +32,7 @@ from vbte.plan import Certificate, Limit, PathSet, Plan, Prices, Reason, Termina
 from vbte.policy import Admission, CandidateKind, CapacityRule, Split, StageKind
 from vbte.solve import Deadline
 from vbte.tolerance import CAPACITY_SLACK_SHARE, OPTIMALITY_GAP_SHARE
-from vbte.topology import BoolArray, FloatArray
+from vbte.topology import FloatArray
 
 #: Stages that the engine can do.
 SUPPORTED_KINDS = (StageKind.ADMITTED, StageKind.MAX_UTILIZATION, StageKind.CONCURRENT, *FLOW_KINDS)
@@ -196,7 +196,7 @@ class _Search:
         smooth = [(found, prices), (found, near.prices)]
         routes = cut(found, near)
         routes = fitted(self.before.instance, self.tools.oracle, found, routes, LEFT_OVER * self.precision)
-        self._keep(self._candidate(routes), outlook, smooth)
+        self._keep(self._candidate(routes, outlook), outlook, smooth)
         self.tools.progress(f"a plan: gap {self.best_gap:.2e}")
         return prices
 
@@ -214,7 +214,7 @@ class _Search:
         scale = float(self.first.most_gbps.sum())
         routes = Routes(select_paths(earlier.paths, mine), earlier.flow_gbps[mine] / scale, prices)
         routes = fitted(self.before.instance, self.tools.oracle, found, routes, LEFT_OVER * self.precision)
-        self._keep(self._candidate(routes), outlook, [(found, prices)])
+        self._keep(self._candidate(routes, outlook), outlook, [(found, prices)])
         self.tools.progress(f"paths of the previous plan: gap {self.best_gap:.2e}")
         return self.best is not None and (self.best_gap <= self.goal or self._must_stop())
 
@@ -326,21 +326,25 @@ class _Search:
         plan = self._with_flows(self.shortest, flow)
         return replace(plan, certificates=(*self.before.certificates, *certificates))
 
-    def _candidate(self, routes: Routes) -> Plan | None:
-        """Return the plan that carries the routes, neither settled nor proven; None if it does not keep the limits."""
+    def _candidate(self, routes: Routes, outlook: Outlook) -> Plan | None:
+        """Return the plan that carries the routes, not proven yet; None if it does not keep the limits."""
         flow = routes.flow * float(self.first.most_gbps.sum())
-        if self.before.instance.model.admission is Admission.ALL:
-            plan = self._with_flows(routes.paths, flow)
+        scales = [one.held_at for one in outlook.certificates if one.kind is StageKind.CONCURRENT]
+        # Links keep room for all to grow by the common scale: who misses a part of its volume can be given it.
+        growth = max(1.0, (1.0 - self.goal) * float(np.nanmax(scales))) if np.isfinite(scales).any() else 1.0
+        if growth > 1.0 or self.before.instance.model.admission is Admission.ALL:
+            plan = self._with_flows(routes.paths, flow, growth)
         else:
+            # Settling takes time; the plan that is kept in the end gets it.
             plan = self._joined(routes.paths, flow)
         return plan if _keeps_limits(plan) else None
 
-    def _with_flows(self, paths: PathSet, flow: FloatArray) -> Plan:
+    def _with_flows(self, paths: PathSet, flow: FloatArray, growth: float = 1.0) -> Plan:
         """Return the plan with flows settled: dust gone, whole where all but whole, in order."""
         instance = self.before.instance
         carried = np.bincount(paths.commodity, weights=flow, minlength=instance.n_commodities).astype(np.float64)
         most = self.first.most_gbps
-        whole = carried > most * (1.0 - 1e-9)
+        whole = growth * carried > most * (1.0 - 1e-9)
         if instance.model.admission is Admission.ALL:
             whole[:] = True
         return self._joined(*settle(self.tools.oracle, paths, flow, np.where(whole, most, carried)))
@@ -442,10 +446,11 @@ def _figure_weights(outlook: Outlook, found: Market) -> list[tuple[str, float]]:
 
 
 def _keeps_limits(plan: Plan) -> bool:
-    """True when no link carries more than a hard limit allows."""
-    model = plan.instance.model
-    if model.capacity is not CapacityRule.HARD:
-        return True
-    most = model.utilization_limit * plan.instance.topology.capacity_gbps * (1.0 + CAPACITY_SLACK_SHARE)
-    fits: BoolArray = plan.link_load_gbps <= most
-    return bool(fits.all())
+    """True when no link carries more than a hard limit allows, nor more of a class than the class may put on it."""
+    model, capacity = plan.instance.model, plan.instance.topology.capacity_gbps * (1.0 + CAPACITY_SLACK_SHARE)
+    kept = model.capacity is not CapacityRule.HARD or (plan.link_load_gbps <= model.utilization_limit * capacity).all()
+    for position, rules in enumerate(plan.instance.rules):
+        limit = rules.policy.utilization_limit
+        if limit is not None:
+            kept &= (plan.class_link_load_gbps[:, position] <= limit * capacity).all()
+    return bool(kept)

@@ -94,12 +94,14 @@ def fill(cross: Crossings, flow: FloatArray, wanted: FloatArray, room: FloatArra
     short = np.flatnonzero(wanted - flow > 1e-12 * wanted)
     some = cross.select(short)
     more = (wanted - flow)[short]
+    # Grants are added up by themselves: a small one taken off a large wish would drown in its rounding.
+    total = np.zeros_like(more)
     for _ in range(FILL_ROUNDS):
         granted = fit(some, more, left)
-        more = more - granted
+        more, total = more - granted, total + granted
         left = np.maximum(left - some.load(granted), 0.0)
         if float(granted.sum()) <= enough:
             break
     flow = flow.copy()
-    flow[short] = wanted[short] - more
+    flow[short] += total
     return flow

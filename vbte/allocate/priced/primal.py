@@ -106,7 +106,7 @@ def _evened_out(instance: Instance, found: Market, paths: PathSet, flow: FloatAr
     Who falls short gets its least volume on the paths it has, and then all least volumes shrink alike until they fit;
     what others have beyond theirs makes room as far as it must.
     """
-    carried = np.bincount(paths.commodity, weights=flow, minlength=instance.n_commodities)
+    carried = np.bincount(paths.commodity, weights=flow, minlength=instance.n_commodities).astype(np.float64)
     if (carried >= found.least * (1.0 - 1e-9)).all():
         return flow
     cross = _crossings(instance, found, paths)
@@ -139,7 +139,7 @@ def _fit(
 ) -> FloatArray:
     """Fit flows into the room. Leftovers go to the ``fresh`` paths (P,) only, where there are any."""
     cross = _crossings(instance, found, paths)
-    carried = np.bincount(paths.commodity, weights=flow, minlength=instance.n_commodities)
+    carried = np.bincount(paths.commodity, weights=flow, minlength=instance.n_commodities).astype(np.float64)
     # What must be carried goes before what may be, and important priorities before others.
     forced = np.divide(found.least, carried, out=np.zeros_like(carried), where=carried > 0)
     asks = [(np.minimum(forced, 1.0), found.least), (1.0 - np.minimum(forced, 1.0), found.volume - found.least)]
@@ -163,7 +163,9 @@ def _fit(
 
 def _new_paths(instance: Instance, oracle: PathOracle, found: Market, routes: Routes, enough: float) -> PathSet:
     """Return a path over links with room for every commodity with a leftover that is worth its price."""
-    carried = np.bincount(routes.paths.commodity, weights=routes.flow, minlength=instance.n_commodities)
+    carried = np.bincount(routes.paths.commodity, weights=routes.flow, minlength=instance.n_commodities).astype(
+        np.float64
+    )
     left = np.flatnonzero((found.volume - carried > _LEFT_OVER * found.volume) & _may_have_more(instance, routes))
     if not len(left):
         return select_paths(routes.paths, np.empty(0, dtype=np.intp))
@@ -210,7 +212,7 @@ def _within_path_limits(instance: Instance, paths: PathSet, flow: FloatArray) ->
     rank = np.empty(len(order))
     rank[order] = np.arange(len(order)) - first
     kept = rank < limit[instance.class_index[paths.commodity]]
-    before = np.bincount(paths.commodity, weights=flow, minlength=instance.n_commodities)
-    after = np.bincount(paths.commodity[kept], weights=flow[kept], minlength=instance.n_commodities)
+    before = np.bincount(paths.commodity, weights=flow, minlength=instance.n_commodities).astype(np.float64)
+    after = np.bincount(paths.commodity[kept], weights=flow[kept], minlength=instance.n_commodities).astype(np.float64)
     scale = np.divide(before, after, out=np.ones_like(before), where=after > 0)
     return select_paths(paths, np.flatnonzero(kept)), flow[kept] * scale[paths.commodity[kept]]
