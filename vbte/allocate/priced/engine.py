@@ -72,6 +72,9 @@ LEFT_OVER = 0.1
 #: Traffic that misses the room by more than this times the gap asked for is not made into a plan.
 WORTH_CUTTING = 10.0
 
+#: The first look where thousands of links have a price and the contracted network can't show them: hotter and longer.
+WIDE = Level(0.06, 2e-3, 60, 60)
+
 #: Links kept in the contracted network: this many at first, twice as many when too many of them get a price.
 ACTIVE_LINKS = 200
 
@@ -150,6 +153,8 @@ class _Search:
         self.best_gap = np.inf
         # Prices that proved most for a stage so far, by its label.
         self.proofs: dict[str, Prices] = {}
+        # Levels of utilisation and scale that descents proved best, and the prices that did.
+        self.levels: dict[str, tuple[float, Prices]] = {}
 
     def run(self, previous: Plan | None) -> None:
         """Search until the goal is reached, the deadline has come or the levels are used up."""
@@ -170,14 +175,19 @@ class _Search:
         prices = self._start(found, outlook, utilization)
         for scout in SCOUTS:
             prices = self._descend(found, prices, scout)
-            outlook = self._look_out(prices.sum(axis=0))
-            if self._must_stop() or (outlook.trusted and self._proves_more(outlook, found, prices)):
+            outlook = self._sharpened(self._look_out(prices.sum(axis=0)), found, prices)
+            found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
+            few_priced = outlook.trusted and self._proves_more(outlook, found, prices)
+            # Whether everything fits is seen late: prices have to rise for a while before they deny it.
+            refuses = any(worth < found.forced_worth for worth in found.multiplier.values())
+            fits_by_itself = refuses and not found.least.any()
+            if self._must_stop() or (few_priced and fits_by_itself):
                 break
-        for level in LEVELS:
+        for level in LEVELS if few_priced else (WIDE, *LEVELS[1:]):
             prices = self._look(outlook, prices, level, last=level is LEVELS[-1])
             if self.best_gap <= self.goal or self._must_stop():
                 break
-            outlook = self._look_out(prices.sum(axis=0))
+            outlook = self._sharpened(self._look_out(prices.sum(axis=0)), found, prices)
 
     def _look(self, outlook: Outlook, prices: FloatArray, level: Level, *, last: bool) -> FloatArray:
         """Look closer once, keep the plan if it is the best, and return the prices found."""
@@ -257,6 +267,37 @@ class _Search:
             if outlook.trusted or n_active < self.n_active or self.n_active >= len(ranking) or not outlook.solved:
                 return outlook
             self.n_active *= 2
+
+    def _sharpened(self, outlook: Outlook, found: Market, prices: FloatArray) -> Outlook:
+        """Return the outlook with levels of utilisation and scale as a descent's prices prove them, where they do.
+
+        Where more links have a price than the contracted network keeps, it promises too much, and the room for what
+        has to be carried would be too small.
+        """
+        certificates = list(outlook.certificates)
+        sharper = False
+        for index, one in enumerate(certificates):
+            if one.kind not in (StageKind.MAX_UTILIZATION, StageKind.CONCURRENT):
+                continue
+            problem = outlook.problems[index]
+            smooth = _market_prices(problem, found, prices, outlook)
+            bound = lagrangian_bound(problem, smooth, self.tools.oracle)
+            sign = 1.0 if one.kind is StageKind.MAX_UTILIZATION else -1.0
+            known = self.levels.get(problem.label)
+            if bound is not None and (known is None or sign * bound > sign * known[0]):
+                known = self.levels[problem.label] = (bound, smooth)
+            if known is not None and not sign * (known[0] - one.held_at) <= 1e-6 * known[0]:
+                level, proof = known
+                certificates[index] = replace(one, value=level, reached=level, held_at=level, prices=proof)
+                sharper = True
+        if not sharper:
+            return outlook
+        before = self.before.certificates
+        problems = tuple(
+            stage_problem(self.before.instance, entry, (*before, *certificates[:index]), self.loads)
+            for index, entry in enumerate(self.entries)
+        )
+        return replace(outlook, problems=problems, certificates=tuple(certificates), solved=False)
 
     def _proves_more(self, outlook: Outlook, found: Market, prices: FloatArray) -> bool:
         """True when the contracted network's prices prove at least as much as those of a descent."""
