@@ -66,6 +66,9 @@ LEVELS = (
 #: links that the plan is made from.
 ALL_PATHS_MISFIT, DAG_MISFIT = 0.5, 0.1
 
+#: Padding of links, in temperatures, beyond that at which walks of any length would be as good as none.
+WALK_MARGIN = 0.5
+
 #: Leftovers up to this share of the gap asked for are left at that.
 LEFT_OVER = 0.1
 
@@ -238,7 +241,10 @@ class _Search:
         return 0.5 * self.goal
 
     def _step(self, found: Market, level: Level) -> Descent:
-        return Descent.at(level.temperature / found.mean_hops, level.barrier, level.iterations)
+        step = Descent.at(level.temperature / found.mean_hops, level.barrier, level.iterations)
+        # Where nodes have many neighbours there are more walks to and fro, and each has to be less worth its while.
+        ways = max(group.branching for group in self.groups)
+        return replace(step, padding=max(step.padding, step.temperature * (np.log(ways) + WALK_MARGIN)))
 
     def _descend(self, found: Market, prices: FloatArray, level: Level) -> FloatArray:
         step = self._step(found, level)

@@ -28,6 +28,9 @@ BLOCKED_PRICE = 1e3
 #: Worth of what has to be carried, as a multiple of the dearest shortest path: never worth refusing.
 FORCED_WORTH = 8.0
 
+#: Links of the walks that are counted to tell how fast their number grows.
+_WALK = 24
+
 
 @dataclass(frozen=True, eq=False)
 class Group:
@@ -50,6 +53,15 @@ class Group:
     def n_commodities(self) -> int:
         """Number of commodities, G."""
         return len(self.commodities)
+
+    @cached_property
+    def branching(self) -> float:
+        """Factor by which walks of one more link are more numerous, never too small (Gelfand 1941)."""
+        walks: FloatArray = np.ones(self.graph.n_vertices)
+        for _ in range(_WALK):
+            longer = np.bincount(self.graph.tail, weights=walks[self.graph.head], minlength=len(walks))
+            walks = longer.astype(np.float64)
+        return float(max(1.0, walks.max(initial=0.0) ** (1.0 / _WALK)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,6 +27,9 @@ FLOW_KINDS = (StageKind.LATENCY, StageKind.COST)
 #: dearest of them.
 _FORCED = 3.0
 
+#: Where volume has a worth of its own, no link costs more than this share of the least of it.
+_DEAREST_LINK = 0.3
+
 #: Each later stage that sums along paths counts this much of the one before.
 _NEXT_FIGURE = 0.2
 
@@ -116,6 +119,8 @@ def market(outlook: Outlook, groups: tuple[Group, ...], slack: float, figure_sha
         last.most_gbps / scale, worth, least / scale, 1.0,
     )  # fmt: skip
     dearest = _dearest_path(result, instance)
+    # A detour over the dearest link must be worth its while, too.
+    dearest += float(base[usable].max(initial=0.0))
     forced_worth = _FORCED * (dearest + float(worth.max(initial=0.0)) + 1.0)
     held = {priority: forced_worth if value is None else value for priority, value in multiplier.items()}
     worth = np.where(forced, forced_worth, worth)
@@ -217,13 +222,17 @@ def figure_base(outlook: Outlook, groups: tuple[Group, ...], share: float) -> Fl
 
 def figure_weights(outlook: Outlook, groups: tuple[Group, ...], share: float) -> list[tuple[float, FloatArray]]:
     """Return weight and figure (n_links,) of each stage that sums along paths, in order."""
-    result = []
+    result: list[tuple[float, FloatArray]] = []
     for problem in outlook.problems:
         if problem.kind not in FLOW_KINDS:
             continue
         figure = stage_figure(problem.instance.topology, problem.kind, problem.figure)
         mean = _mean_path(problem, groups, figure)
-        result.append((share / mean if mean > 0 else share, figure))
+        weight = share / mean if mean > 0 else share
+        if share < 1.0 and not result:
+            # Volume has a worth: a detour over the dearest link must not cost all of it.
+            weight = min(weight, _DEAREST_LINK / max(float(figure.max(initial=0.0)), 1e-300))
+        result.append((weight, figure))
         share *= _NEXT_FIGURE
     return result
 
