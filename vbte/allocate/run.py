@@ -14,7 +14,8 @@ from vbte.allocate.fallback import shortest_path_flows
 from vbte.allocate.forms import Forms, all_paths, choose_forms, distinct_paths, first_paths
 from vbte.allocate.integer import solve_with_integers
 from vbte.allocate.max_min import solve_max_min
-from vbte.allocate.priced.engine import n_link_flows, plan_by_prices, unsupported
+from vbte.allocate.priced.engine import plan_by_prices
+from vbte.allocate.priced.scope import n_link_flows, unsupported
 from vbte.allocate.settle import settle
 from vbte.bounds import FULL_SHARE, StageEntry, StageProblem, stage_problem, stage_sequence
 from vbte.errors import InputError, SolverError

@@ -19,23 +19,21 @@ from vbte.allocate.exact import Tools
 from vbte.allocate.fallback import shortest_path_flows
 from vbte.allocate.priced.contraction import dearest
 from vbte.allocate.priced.descent import Descent, descend
+from vbte.allocate.priced.exchange import FIGURE_SHARE, exact_prices, last_priced, market_prices
 from vbte.allocate.priced.market import Group, Market, build_groups
-from vbte.allocate.priced.outlook import FLOW_KINDS, Outlook, figure_weights, look_out, market
+from vbte.allocate.priced.outlook import FLOW_KINDS, Outlook, look_out, market
 from vbte.allocate.priced.primal import Routes, cut, fitted, near_shortest
 from vbte.allocate.priced.routing import AllPaths
 from vbte.allocate.priced.warm import carried_over
 from vbte.allocate.settle import settle
-from vbte.bounds import StageEntry, StageProblem, lagrangian_bound, stage_problem, stage_value
+from vbte.bounds import StageEntry, lagrangian_bound, stage_problem, stage_value
 from vbte.errors import SolverError
-from vbte.oracle import PathOracle, merged_paths, select_paths
+from vbte.oracle import merged_paths, select_paths
 from vbte.plan import Certificate, Limit, PathSet, Plan, Prices, Reason, Termination
-from vbte.policy import Admission, CandidateKind, CapacityRule, Split, StageKind
+from vbte.policy import Admission, CapacityRule, StageKind
 from vbte.solve import Deadline
 from vbte.tolerance import CAPACITY_SLACK_SHARE, OPTIMALITY_GAP_SHARE
 from vbte.topology import FloatArray
-
-#: Stages that the engine can do.
-SUPPORTED_KINDS = (StageKind.ADMITTED, StageKind.MAX_UTILIZATION, StageKind.CONCURRENT, *FLOW_KINDS)
 
 
 @dataclass(frozen=True)
@@ -83,38 +81,6 @@ ACTIVE_LINKS = 200
 
 #: Link flows of a contracted program beyond which it is left alone.
 CONTRACTED_COLUMNS = 120_000
-
-#: Mean shortest path, as a share of what the least important volume is worth, in stages that sum along paths.
-FIGURE_SHARE = 0.1
-
-
-def unsupported(problem: StageProblem) -> str | None:
-    """Return what in a model or its classes the engine can't do, None when it can do all of it."""
-    instance = problem.instance
-    model = instance.model
-    if instance.n_matrices > 1:
-        return "one plan for several demand matrices"
-    if model.candidate_paths.kind is not CandidateKind.ALL:
-        return f"candidate_paths: {model.candidate_paths.kind}"
-    for stage in model.stages:
-        if stage.kind not in SUPPORTED_KINDS:
-            return f"a {stage.kind} stage"
-    for c in np.unique(instance.class_index[problem.scope]).tolist():
-        rules = instance.rules[c]
-        if rules.depends_on_path:
-            return f"class {rules.policy.name!r}: bounds on whole paths, or things that each path must pass"
-        if rules.policy.split is Split.EQUAL_BUNDLES:
-            return f"class {rules.policy.name!r}: split: equal_bundles"
-    return None
-
-
-def n_link_flows(problem: StageProblem, oracle: PathOracle) -> int:
-    """Return how many link flows the exact engine's program would have: the measure of what is too large for it."""
-    instance = problem.instance
-    return sum(
-        len(np.unique(instance.destination[problem.scope & (instance.class_index == c)])) * len(oracle.graphs[c].links)
-        for c in np.unique(instance.class_index[problem.scope]).tolist()
-    )
 
 
 def plan_by_prices(
@@ -221,7 +187,7 @@ class _Search:
         self.before = replace(self.before, engine=replace(self.before.engine, from_previous=True))
         outlook = self._look_out(earlier.price)
         found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
-        exact = self._exact(found, outlook)
+        exact = exact_prices(found, outlook)
         prices = np.zeros_like(found.room) if exact is None else exact
         mine = np.flatnonzero(self.first.scope[earlier.paths.commodity])
         scale = float(self.first.most_gbps.sum())
@@ -286,7 +252,7 @@ class _Search:
             if one.kind not in (StageKind.MAX_UTILIZATION, StageKind.CONCURRENT):
                 continue
             problem = outlook.problems[index]
-            smooth = _market_prices(problem, found, prices, outlook)
+            smooth = market_prices(problem, found, prices, outlook)
             bound = lagrangian_bound(problem, smooth, self.tools.oracle)
             sign = 1.0 if one.kind is StageKind.MAX_UTILIZATION else -1.0
             known = self.levels.get(problem.label)
@@ -307,12 +273,12 @@ class _Search:
 
     def _proves_more(self, outlook: Outlook, found: Market, prices: FloatArray) -> bool:
         """True when the contracted network's prices prove at least as much as those of a descent."""
-        index = _last_priced(outlook)
+        index = last_priced(outlook)
         if index is None:
             return False
         problem, exact = outlook.problems[index], outlook.certificates[index].prices
         assert exact is not None
-        smooth = _market_prices(problem, found, prices, outlook)
+        smooth = market_prices(problem, found, prices, outlook)
         bounds = [lagrangian_bound(problem, one, self.tools.oracle) for one in (exact, smooth)]
         if bounds[0] is None or bounds[1] is None:
             return bounds[1] is None
@@ -325,41 +291,16 @@ class _Search:
         limit = outlook.problems[-1].utilization_cap
         if np.isfinite(limit):
             prices[:, utilization > limit] = 1.0 / found.mean_hops
-        exact = self._exact(found, outlook)
+        exact = exact_prices(found, outlook)
         return prices if exact is None else np.maximum(prices, exact)
 
     def _restart(self, found: Market, outlook: Outlook, prices: FloatArray, step: Descent) -> FloatArray:
         """Return the exact prices, and elsewhere those of the descent as far as the temperature explains."""
-        exact = self._exact(found, outlook) if outlook.trusted else None
+        exact = exact_prices(found, outlook) if outlook.trusted else None
         if exact is None or not self._proves_more(outlook, found, prices):
             # Too many links have a price for the contracted network to show them all.
             return prices
         return np.where(exact > 0, exact, np.minimum(prices, step.temperature))
-
-    def _exact(self, found: Market, outlook: Outlook) -> FloatArray | None:
-        """Return the contracted network's prices in the market's units, shape (R, n_links); None where of no use."""
-        if any(problem.kind in FLOW_KINDS for problem in outlook.problems) and not found.multiplier:
-            # Shortest paths set the unit here, and nothing says how dear full links are against them.
-            return None
-        index = _last_priced(outlook)
-        if index is None:
-            return None
-        chosen = outlook.certificates[index]
-        assert chosen.prices is not None
-        exact = np.zeros_like(found.room)
-        exact[0] = chosen.prices.capacity[0]
-        for group in found.groups:
-            if group.row:
-                class_index = int(self.first.instance.class_index[group.commodities[0]])
-                exact[group.row] = chosen.prices.class_limit[class_index][0]
-        if chosen.kind is StageKind.ADMITTED:
-            priority = chosen.priority
-            return exact * found.multiplier[priority] if priority in found.multiplier else None
-        dearest_path = max(
-            float(np.max(AllPaths(group).spread(found.weight(group, exact, 1e-9 * exact.max()), 1e-4 * exact.max())
-                         .distance, initial=0.0)) for group in found.groups
-        )  # fmt: skip
-        return exact / dearest_path if dearest_path > 0 else None
 
     def _shortest_paths(self) -> Plan:
         """Return the plan of a run that has no time at all."""
@@ -432,7 +373,7 @@ class _Search:
             if problem.kind in FLOW_KINDS:
                 # Where nothing is scarce, shortest paths are the bound.
                 at_hand.append(Prices(np.zeros_like(self.loads[:, 0])))
-            at_hand += [_market_prices(problem, found, prices, outlook) for found, prices in smooth]
+            at_hand += [market_prices(problem, found, prices, outlook) for found, prices in smooth]
             best: tuple[Prices | None, float | None] = (None, None)
             for prices in at_hand:
                 bound = None if prices is None else lagrangian_bound(problem, prices, self.tools.oracle)
@@ -453,43 +394,6 @@ def _limit(deadline: Deadline) -> Limit:
     if deadline.interrupted:
         return Limit.INTERRUPT
     return Limit.TIME if deadline.remaining_s <= 0 else Limit.NONE
-
-
-def _last_priced(outlook: Outlook) -> int | None:
-    """Return which stage is the last that admits and has prices, else the last that has any; None if none has."""
-    priced = [i for i, one in enumerate(outlook.certificates) if one.prices is not None and one.prices.capacity.any()]
-    admitting = [i for i in priced if outlook.certificates[i].kind is StageKind.ADMITTED]
-    return max(admitting or priced, default=None)
-
-
-def _market_prices(problem: StageProblem, found: Market, prices: FloatArray, outlook: Outlook) -> Prices:
-    """Return a market's prices (R, n_links) in the units of a stage's objective."""
-    factor, figures = 1.0, {}
-    weights = dict(_figure_weights(outlook, found))
-    if problem.kind in FLOW_KINDS:
-        factor = 1.0 / weights[problem.label]
-    elif problem.kind is StageKind.ADMITTED and problem.priority in found.multiplier:
-        factor = 1.0 / found.multiplier[problem.priority]
-    held: dict[int, float] = {}
-    for index, one in problem.price_rows().items():
-        if one.kind is StageKind.ADMITTED and one.priority in found.multiplier:
-            held[index] = factor * found.multiplier[one.priority]
-        elif one.kind in FLOW_KINDS:
-            figures[index] = factor * weights.get(one.stage, 0.0)
-    instance = problem.instance
-    limits = {
-        int(instance.class_index[group.commodities[0]]): factor * prices[group.row][None, :]
-        for group in found.groups
-        if group.row
-    }
-    return Prices(factor * prices[0][None, :], limits, held | figures)
-
-
-def _figure_weights(outlook: Outlook, found: Market) -> list[tuple[str, float]]:
-    share = FIGURE_SHARE if found.multiplier and any(w < found.forced_worth for w in found.multiplier.values()) else 1.0
-    labels = [problem.label for problem in outlook.problems if problem.kind in FLOW_KINDS]
-    weights = figure_weights(outlook, found.groups, share)
-    return [(label, weight) for label, (weight, _) in zip(labels, weights, strict=True)]
 
 
 def _keeps_limits(plan: Plan) -> bool:
