@@ -135,6 +135,9 @@ class _Search:
             self._search()
         if self.best is not None:
             self.best = self._settled(self.best)
+        elif self._must_stop():
+            # Stopped before any prices were worth a plan.
+            self.best = self._shortest_paths()
 
     def _search(self) -> None:
         """Look closer and closer."""
