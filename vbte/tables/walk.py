@@ -110,7 +110,10 @@ def walk(
     fail, and what would enter there is a black hole. Faults are reported, not raised; InputError is raised when a
     table belongs to no node of the topology, and when what failed is no link or node of it.
     """
-    for kind, names, known in (("link", failed_links, topology.link_index), ("node", failed_nodes, topology.node_index)):
+    for kind, names, known in (
+        ("link", failed_links, topology.link_index),
+        ("node", failed_nodes, topology.node_index),
+    ):
         for name in names:
             if name not in known:
                 raise InputError(f"no {kind} {name!r} that could fail", place=topology.origin, remedy="mend the name")
