@@ -94,12 +94,15 @@ class RepairGraph:
         return _incidence(self.edges.start, self.edges.links, len(self.topology.links))
 
     @cached_property
-    def class_crossing(self) -> csr_array:
-        """The same by class, shape (E, n_classes * n_links): the columns of an edge are those of its state's class."""
-        n_links = len(self.topology.links)
+    def columns(self) -> Positions:
+        """Class and link of each crossing as one number, class * n_links + link, beside ``edges.links``."""
         of_class = np.repeat(self.state_class[self.edges.tail], np.diff(self.edges.start))
-        columns = of_class * n_links + self.edges.links
-        return _incidence(self.edges.start, columns, n_links * len(self.instance.rules))
+        return np.asarray(of_class * len(self.topology.links) + self.edges.links)
+
+    @cached_property
+    def class_crossing(self) -> csr_array:
+        """How often each edge crosses each link as traffic of its class, shape (E, n_classes * n_links)."""
+        return _incidence(self.edges.start, self.columns, len(self.topology.links) * len(self.instance.rules))
 
 
 def _incidence(start: Positions, columns: Positions, n_columns: int) -> csr_array:

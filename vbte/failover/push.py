@@ -62,26 +62,32 @@ class Push:
         knot = self._graph.knot
         return [knot] if knot.stop > knot.start else []
 
-    def flows(self, entering: FloatArray, share: FloatArray) -> FloatArray:
-        """Return what each edge carries, (E, B), when ``entering`` (S, B) comes in."""
+    def flows(self, entering: FloatArray, share: FloatArray, passed: FloatArray | None = None) -> FloatArray:
+        """Return what each edge takes on, (E, B), when ``entering`` (S, B) comes in.
+
+        ``passed`` (E, B) is the share of it that gets to the edge's end, all of it if not stated.
+        """
         mass, flow = entering.copy(), np.zeros_like(share)
         for level, states, arrivals in self._into:
             flow[level] = mass[self._edges.tail[level]] * share[level]
-            mass[states] += arrivals @ flow[level]
+            mass[states] += arrivals @ (flow[level] if passed is None else flow[level] * passed[level])
         for knot in self._knots:
-            self._go_round(knot, mass, flow, share)
+            self._go_round(knot, mass, flow, (share[knot], None if passed is None else passed[knot]))
         return flow
 
-    def _go_round(self, knot: slice, mass: FloatArray, flow: FloatArray, share: FloatArray) -> None:
+    def _go_round(
+        self, knot: slice, mass: FloatArray, flow: FloatArray, shares: tuple[FloatArray, FloatArray | None]
+    ) -> None:
         _, states, arrivals = self._arrivals(knot)
+        share, passed = shares
         current = mass
         for _ in range(TIME_TO_LIVE):
-            moved = current[self._edges.tail[knot]] * share[knot]
+            moved = current[self._edges.tail[knot]] * share
             if not moved.any():
                 return
             flow[knot] += moved
             current = np.zeros_like(mass)
-            current[states] = arrivals @ moved
+            current[states] = arrivals @ (moved if passed is None else moved * passed)
 
     def ahead(self, share: FloatArray, on_edge: FloatArray) -> FloatArray:
         """Return for each state the mean, by ``share``, of ``on_edge`` (E, B) summed along the way from there."""

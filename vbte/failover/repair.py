@@ -5,7 +5,7 @@ Rules, in the order applied (``README.md`` has the mathematics):
 1. A member of a next-hop group is down when a link that it crosses is; a group's backup takes over when it says.
 2. What comes to a state is shared among the members that are left, by their weights; where none is left it is lost.
 3. A link that gets more than its capacity serves classes in strict order of priority, and within one priority all
-   traffic alike. What is dropped at one link still counts at those behind it, so that losses are never understated.
+   traffic alike; what it drops does not come to the links behind it (``congestion``).
 """
 
 from __future__ import annotations
@@ -18,20 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from vbte.failover.congestion import Crossings, pass_share, settled_pass_share
 from vbte.failover.graph import RepairGraph
 from vbte.failover.push import Push
 from vbte.failover.scenarios import ScenarioSet
 from vbte.instance import Instance
-from vbte.tolerance import CAPACITY_SLACK_SHARE
 from vbte.topology import BoolArray, FloatArray
 
 Positions = NDArray[np.int64]
 
 #: Entries of an (edges x scenarios) array worked on at once; about ten such arrays are held.
 _BLOCK_ENTRIES = 1 << 20
-
-#: In place of the logarithm of 0: its exponential is 0 whatever is added to it.
-_LOG_OF_NOTHING = -1e4
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +65,9 @@ class Repair:
         self.admitted_gbps = np.asarray(instance.volume_gbps[matrix] * graph.admitted_share)
         self._by_class = _sums(instance.class_index, len(instance.rules))
         self._by_entry = _sums(graph.entry[self._known], graph.n_states)
+        n_columns = len(instance.rules) * len(instance.topology.links)
+        self._crossings = Crossings(graph.edges.start, graph.columns, n_columns)
+        self._by_column = graph.class_crossing.T.tocsr()
         self._size = self._push.by_tail @ (~graph.edges.is_backup).astype(np.float64)
 
     @property
@@ -96,10 +96,10 @@ class Repair:
         sent = self.sent_gbps(failed_nodes)
         entering = np.asarray(self._by_entry @ sent[self._known])
         flow = self._push.flows(entering, share)
-        load = np.asarray(graph.class_crossing.T @ flow).reshape(n_classes, n_links, width)
+        load = np.asarray(self._by_column @ flow).reshape(n_classes, n_links, width)
         ends = np.broadcast_to(graph.edges.delivers[:, None], share.shape).astype(np.float64)
         arriving = self._of_classes(sent, self._push.ahead(share, ends))
-        passing = share * self._passed(self._pass_share(load))
+        passing = self._passing(load, entering, share)
         reaching = self._push.ahead(passing, ends)
         delivered = self._of_classes(sent, reaching)
         mean, longest = self._latencies(passing, reaching, sent, delivered)
@@ -151,17 +151,19 @@ class Repair:
         figure[self._known] = sent[self._known] * reaching[self._graph.entry[self._known]]
         return np.asarray(self._by_class @ figure)
 
-    def _pass_share(self, load: FloatArray) -> FloatArray:
-        """Return the share of each class's traffic that each link passes on, (n_classes, n_links, B)."""
-        return pass_share(load, self._graph.instance)
+    def _passing(self, load: FloatArray, entering: FloatArray, share: FloatArray) -> FloatArray:
+        """Return ``share`` times what each edge passes on when links above capacity drop, (E, B)."""
+        if (pass_share(load, self.instance) == 1.0).all():
+            return share
+        crossings = self._crossings
 
-    def _passed(self, pass_share: FloatArray) -> FloatArray | float:
-        """Return the share of its traffic that each edge passes on, (E, B); 1.0 where no link drops anything."""
-        if (pass_share == 1.0).all():
-            return 1.0
-        # A product along the edge's links, as a sum of logarithms; one that is nothing makes all of it exactly nothing.
-        log = np.log(pass_share, out=np.full_like(pass_share, _LOG_OF_NOTHING), where=pass_share > 0)
-        return np.asarray(np.exp(self._graph.class_crossing @ log.reshape(-1, log.shape[-1])))
+        def load_when(passed: FloatArray, columns: NDArray[np.intp]) -> FloatArray:
+            by_column = passed.reshape(-1, len(columns))
+            flow = self._push.flows(entering[:, columns], share[:, columns], crossings.passed(by_column))
+            return crossings.loads(flow, by_column).reshape(passed.shape)
+
+        settled = settled_pass_share(load, self.instance, load_when)
+        return np.asarray(share * crossings.passed(settled.reshape(-1, load.shape[-1])))
 
     def _latencies(
         self, passing: FloatArray, reaching: FloatArray, sent: FloatArray, delivered: FloatArray
@@ -179,24 +181,6 @@ class Repair:
         np.fmax.at(longest, class_index, candidates)
         mean = np.divide(summed, delivered, out=np.full_like(summed, np.nan), where=delivered > 0)
         return mean, longest
-
-
-def pass_share(load: FloatArray, instance: Instance) -> FloatArray:
-    """Return the share of each class's ``load`` (n_classes, n_links, B) that each link passes on, same shape.
-
-    Strict priority: a priority gets what those before it leave of the capacity; within it all traffic shares alike.
-    """
-    capacity = instance.topology.capacity_gbps[:, None]
-    passed = np.ones_like(load)
-    left = np.broadcast_to(capacity, load.shape[1:]).copy()
-    for priority in instance.priorities:
-        members = [position for position, rules in enumerate(instance.rules) if rules.policy.priority == priority]
-        wanted = load[members].sum(axis=0)
-        short = wanted > left + CAPACITY_SLACK_SHARE * capacity
-        ratio = np.divide(left, wanted, out=np.ones_like(wanted), where=short)
-        passed[members] = ratio
-        left = np.maximum(left - wanted, 0.0)
-    return passed
 
 
 def _sums(row: Positions | NDArray[np.int32], n_rows: int) -> csr_array:

@@ -11,7 +11,7 @@ import numpy as np
 
 from vbte.allocate.run import allocate
 from vbte.errors import InputWarning, SolverError, VbteError
-from vbte.failover.repair import pass_share
+from vbte.failover.congestion import Crossings, settled_pass_share
 from vbte.failover.scenarios import ScenarioSet
 from vbte.fan_out import Crew, Watch, crew_of, run_each
 from vbte.instance import Instance, build_instance
@@ -39,11 +39,13 @@ class Replan:
 
     ``delivered_gbps`` is what arrives, ``congested_gbps`` what links above capacity drop by the rule of local repair
     (only where the model lets them be overloaded); ``latency_ms`` is the mean over what is admitted, NaN for nothing.
+    ``unroutable_gbps`` is asked for by demands that no path serves which their class may use.
     ``fault`` says why there is no plan; then ``termination`` is None and the figures are NaN.
     """
 
     delivered_gbps: FloatArray
     congested_gbps: FloatArray
+    unroutable_gbps: FloatArray
     latency_ms: FloatArray
     max_utilization: float
     stages: tuple[ReplannedStage, ...]
@@ -107,8 +109,9 @@ def _replan(job: _Job) -> Replan:
             found = _allocated(left, job.profile, job.plan)
     except VbteError as error:
         nothing = np.full(n_classes, np.nan)
-        return Replan(nothing, nothing, nothing, np.nan, (), None, str(error))
-    return _figures(found, job.matrix)
+        return Replan(nothing, nothing, nothing, nothing, np.nan, (), None, str(error))
+    asked, served = (_by_class(one, one.volume_gbps[job.matrix]) for one in (left, found.instance))
+    return _figures(found, job.matrix, asked - served)
 
 
 def _allocated(left: Instance, profile: SolverProfile, previous: Plan) -> Plan:
@@ -124,18 +127,24 @@ def _allocated(left: Instance, profile: SolverProfile, previous: Plan) -> Plan:
             profile = load_solver(profile.fallback)
 
 
-def _figures(plan: Plan, matrix: int) -> Replan:
+def _by_class(instance: Instance, volume_gbps: FloatArray) -> FloatArray:
+    return np.bincount(instance.class_index, weights=volume_gbps, minlength=len(instance.rules)).astype(np.float64)
+
+
+def _figures(plan: Plan, matrix: int, unroutable_gbps: FloatArray) -> Replan:
     instance, paths = plan.instance, plan.paths
     n_classes = len(instance.rules)
     of_class = instance.class_index[paths.commodity]
     flow = plan.path_flow_gbps(matrix)
-    passed = pass_share(plan.class_link_load_gbps[matrix][:, :, None], instance)[:, :, 0]
-    share = np.ones(len(paths))
-    for position in np.flatnonzero((passed < 1.0).any(axis=1)).tolist():
-        mine = of_class == position
-        blocked = paths.visiting(passed[position] <= 0)
-        log = np.log(np.maximum(passed[position], np.finfo(np.float64).tiny))
-        share[mine] = np.where(blocked, 0.0, np.exp(paths.sums(log)))[mine]
+    load = plan.class_link_load_gbps[matrix]
+    columns = np.repeat(of_class, paths.hops).astype(np.int64) * load.shape[1] + paths.links
+    crossings = Crossings(paths.start, columns, load.size)
+    passed = settled_pass_share(
+        load[:, :, None],
+        instance,
+        lambda share, _: crossings.loads(flow[:, None], share.reshape(-1, 1)).reshape(share.shape),
+    )
+    share = crossings.passed(passed.reshape(-1, 1))[:, 0]
     carried = np.bincount(of_class, weights=flow, minlength=n_classes)
     delivered = np.bincount(of_class, weights=flow * share, minlength=n_classes).astype(np.float64)
     latency = np.bincount(of_class, weights=flow * paths.sums(instance.topology.latency_ms), minlength=n_classes)
@@ -143,6 +152,7 @@ def _figures(plan: Plan, matrix: int) -> Replan:
     return Replan(
         delivered,
         np.maximum(carried - delivered, 0.0),
+        np.maximum(unroutable_gbps, 0.0),
         np.divide(latency, carried, out=np.full(n_classes, np.nan), where=carried > 0),
         float(plan.utilization[matrix].max(initial=0.0)),
         stages,

@@ -163,7 +163,7 @@ def family(topology: Topology, wanted: Family | str) -> ScenarioSet:
     if chosen is Family.PAIRS:
         return pairs_of(family(topology, Family.CABLE))
     names = Risks(topology).in_use(Part(chosen.value))
-    return ScenarioSet(topology, tuple(_single(Part(chosen.value), name) for name in names), origin=chosen.value)
+    return ScenarioSet(topology, tuple(_single(Part(chosen.value), name) for name in names), origin=f"single {chosen}s")
 
 
 def _single(kind: Part, name: str, probability: float | None = None) -> Scenario:
