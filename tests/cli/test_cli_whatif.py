@@ -1,0 +1,81 @@
+"""``vbte whatif``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pytest
+from command_line import files_of, vbte
+
+SCENARIOS = """schema: vbte.scenarios/1
+scenarios:
+  - {name: the short way, cables: ["a|b#1"], probability: 0.01}
+"""
+
+
+@pytest.fixture(scope="module")
+def diamond(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("diamond") / "plan"
+    assert vbte("plan", "-t", "diamond", "-o", directory, "-q").exit_code == 0
+    return directory
+
+
+def test_the_table_is_worst_first_and_walked(diamond: Path) -> None:
+    before = files_of(diamond)
+    shown = vbte("whatif", diamond)
+    assert shown.exit_code == 0, shown.output
+    document = orjson.loads(vbte("whatif", diamond, "--json").stdout_bytes)
+    assert document["schema"] == "vbte.whatif/1"
+    assert document["walk"] == {"scenarios": 3, "disagreements": []}
+    names = [result["scenario"] for result in document["results"]]
+    assert len(names) == document["scenarios"]["count"] == 4
+    places = [shown.stdout.index(name) for name in names if name in shown.stdout]
+    assert places == sorted(places)
+    assert places
+    assert "they agree" in shown.stdout
+    assert files_of(diamond) == before
+
+
+def test_re_plans_have_their_columns_and_workers_change_nothing(diamond: Path) -> None:
+    alone = vbte("whatif", diamond, "--replan", "--json")
+    together = vbte("whatif", diamond, "--replan", "--json", "--workers", 2)
+    assert alone.exit_code == 0
+    assert alone.stdout == together.stdout
+    result = orjson.loads(alone.stdout_bytes)["results"][0]
+    assert result["replan"]["stages"][0].keys() >= {"after_local_repair", "after_replan", "bound"}
+    shown = vbte("whatif", diamond, "--replan", "--top", 1, "-q")
+    assert "no plan can beat" in shown.stdout
+    assert "and 3 scenarios that lose no more" in shown.stdout
+
+
+def test_scenarios_come_from_a_file(diamond: Path, tmp_path: Path) -> None:
+    cable = orjson.loads(vbte("whatif", diamond, "--json").stdout_bytes)["results"][0]["down"][0]["name"]
+    path = tmp_path / "mine.yaml"
+    path.write_text(SCENARIOS.replace("a|b#1", cable))
+    shown = vbte("whatif", diamond, "--scenarios", path)
+    assert shown.exit_code == 0
+    assert "the short way" in shown.stdout
+    path.write_text(SCENARIOS)
+    refused = vbte("whatif", diamond, "--scenarios", path)
+    assert refused.exit_code == 3
+    assert "mine.yaml:3: scenarios[0].cables: the topology has no cable 'a|b#1'" in refused.stderr
+    assert vbte("whatif", diamond, "--scenarios", tmp_path / "nothing.yaml").exit_code == 3
+
+
+def test_usage_errors_are_told(diamond: Path) -> None:
+    assert vbte("whatif", diamond, "--workers", 2).exit_code == 2
+    assert vbte("whatif", diamond, "--matrix", 2).exit_code == 3
+    assert vbte("whatif", diamond / "tables").exit_code == 3
+
+
+def test_tables_that_do_something_else_are_refused(diamond: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vbte.failover.repair import Repair
+
+    whole = Repair.shares
+    # The arrays' own fault: members that are down keep their share.
+    monkeypatch.setattr(Repair, "shares", lambda self, failed: whole(self, failed & False))
+    refused = vbte("whatif", diamond)
+    assert refused.exit_code == 5
+    assert "the walk of the files differs" in refused.stdout
+    assert "says otherwise" in refused.stderr
