@@ -79,3 +79,21 @@ def test_tables_that_do_something_else_are_refused(diamond: Path, monkeypatch: p
     assert refused.exit_code == 5
     assert "the walk of the files differs" in refused.stdout
     assert "says otherwise" in refused.stderr
+
+
+def test_a_topology_that_says_how_often_its_cables_fail_has_likely_states(tmp_path: Path) -> None:
+    (tmp_path / "links.csv").write_text(
+        "source,target,capacity_gbps,bidirectional,unavailability,mtbf_hours,mttr_hours\n"
+        "a,b,10,yes,0.1,,\nb,c,10,yes,,9,1\na,c,10,yes,,,\n"
+    )
+    (tmp_path / "demands.csv").write_text("source,destination,volume_gbps\na,b,1\nb,a,1\n")
+    done = vbte("plan", "-t", tmp_path / "links.csv", "-d", tmp_path / "demands.csv", "-o", tmp_path / "plan", "-q")
+    assert done.exit_code == 0, done.output
+    document = orjson.loads(
+        vbte("whatif", tmp_path / "plan", "--scenarios", "likely", "--cutoff", 0.02, "--json").stdout_bytes
+    )
+    assert document["scenarios"]["covered_probability"] == pytest.approx(0.81 + 2 * 0.09)
+    assert {result["scenario"]: result["probability"] for result in document["results"]}["nothing down"] == 0.81
+    assert "probability" in vbte("whatif", tmp_path / "plan", "--scenarios", "likely").stdout
+    assert vbte("whatif", tmp_path / "plan", "--cutoff", 0.1).exit_code == 2
+    assert vbte("whatif", tmp_path / "plan", "--scenarios", "likely", "--cutoff", 0).exit_code == 3

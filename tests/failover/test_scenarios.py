@@ -11,7 +11,7 @@ from toys import cable, link, network
 
 from vbte.errors import InputError
 from vbte.failover import Family, Part, Scenario, ScenarioSet, during, family, pairs_of
-from vbte.failover.likely import Component, likely_states, unavailability
+from vbte.failover.likely import Component, likely_states, stated_components, unavailability
 
 
 def down(scenarios: ScenarioSet, position: int) -> set[str]:
@@ -130,3 +130,30 @@ def test_mean_times_give_the_share_of_time_down() -> None:
 def test_components_that_are_not_right_are_refused(components: list[Component], cutoff: float, message: str) -> None:
     with pytest.raises(InputError, match=message):
         likely_states(ladder(), components, cutoff)
+
+
+def test_a_topology_may_say_how_often_its_cables_fail() -> None:
+    topology = network(
+        cable("a-b", 1.0, unavailability=0.1), cable("b-c", 1.0, mtbf_hours=9.0, mttr_hours=1.0), cable("a-c", 1.0)
+    )
+    assert stated_components(topology) == (Component(Part.CABLE, "a-b", 0.1), Component(Part.CABLE, "b-c", 0.1))
+    found = likely_states(topology, stated_components(topology), 0.02)
+    assert [scenario.name for scenario in found.scenarios] == ["nothing down", "cable a-b", "cable b-c"]
+    with pytest.raises(InputError, match="no link says how often it fails"):
+        stated_components(ladder())
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"unavailability": 1.1}, "unavailability is 1.1"),
+        ({"unavailability": float("nan")}, "unavailability is nan"),
+        ({"mtbf_hours": 1.0}, "go together"),
+        ({"mtbf_hours": 1.0, "mttr_hours": 1.0, "unavailability": 0.5}, "go together"),
+        ({"mtbf_hours": -1.0, "mttr_hours": 1.0}, "mtbf_hours is -1.0"),
+        ({"mtbf_hours": 0.0, "mttr_hours": 0.0}, "mtbf_hours is 0.0 and mttr_hours is 0.0"),
+    ],
+)
+def test_what_a_link_says_of_its_failures_is_checked(facts: dict[str, float], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        network(cable("a-b", 1.0, **facts))

@@ -163,8 +163,11 @@ def tables(
 def whatif(
     directory: options.PlanDirectory,
     scenarios: Annotated[
-        str, typer.Option("--scenarios", metavar="cable|node|srlg|pairs|FILE", help="What fails, one after the other.")
+        str, typer.Option("--scenarios", metavar="cable|node|srlg|pairs|likely|FILE", help="What fails.")
     ] = "cable",
+    cutoff: Annotated[
+        float | None, typer.Option(metavar="P", help="With likely: leave out states less probable; 1e-6 if not stated.")
+    ] = None,
     matrix: Annotated[int, typer.Option(min=1, metavar="N", help="Which of the plan's demand matrices.")] = 1,
     replan: Annotated[bool, typer.Option("--replan", help="Plan what is left in each scenario, too.")] = False,
     solver: Annotated[
@@ -183,7 +186,7 @@ def whatif(
     """Show what failures do to a plan: after the devices' own repair and, if asked, after a re-plan; worst first."""
     from vbte.cli.failing import WhatIfRequest, run_what_if
 
-    run_what_if(WhatIfRequest(directory, scenarios, matrix, replan, solver, workers, walk, top, as_json, quiet))
+    run_what_if(WhatIfRequest(directory, scenarios, cutoff, matrix, replan, solver, workers, walk, top, as_json, quiet))
 
 
 @app.command()

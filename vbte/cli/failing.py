@@ -10,11 +10,15 @@ import orjson
 from vbte.cli.console import output, progress
 from vbte.errors import GuardrailError, UsageError
 from vbte.failover import Family, Replanning, ScenarioSet, WhatIf, confirm, family, what_if
+from vbte.failover.likely import likely_states, stated_components
 from vbte.failover.scenario_file import read_scenarios
 from vbte.read.plan_file import read_plan
 from vbte.report.failures import what_if_document, what_if_view
 from vbte.tables import tables_from_directory
 from vbte.topology import Topology
+
+#: States of the topology's cables by how often they fail, and how unlikely a state is looked at if nobody says.
+LIKELY, DEFAULT_CUTOFF = "likely", 1e-6
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,7 @@ class WhatIfRequest:
 
     directory: Path
     scenarios: str
+    cutoff: float | None
     matrix: int
     replan: bool
     solver: str
@@ -43,7 +48,7 @@ def run_what_if(request: WhatIfRequest) -> None:
         raise UsageError("--workers goes with --replan")
     plan, tables = read_plan(request.directory), tables_from_directory(request.directory)
     with progress(quiet=request.quiet or request.as_json) as say:
-        scenarios = chosen_scenarios(request.scenarios, plan.instance.topology)
+        scenarios = chosen_scenarios(request.scenarios, plan.instance.topology, request.cutoff)
         how = Replanning(request.solver, request.workers, say) if request.replan else None
         answer = what_if(plan, tables, scenarios, matrix=request.matrix - 1, replan=how)
         worst = answer.worst_first[: request.walk]
@@ -58,8 +63,13 @@ def run_what_if(request: WhatIfRequest) -> None:
         raise GuardrailError(_complaint(answer, len(disagreements)))
 
 
-def chosen_scenarios(source: str, topology: Topology) -> ScenarioSet:
+def chosen_scenarios(source: str, topology: Topology, cutoff: float | None) -> ScenarioSet:
     """Return the built-in family of that name, or the scenarios in the file. Write ``./cable`` for a file so named."""
+    if source == LIKELY:
+        wanted = DEFAULT_CUTOFF if cutoff is None else cutoff
+        return likely_states(topology, stated_components(topology), wanted, origin="likely states")
+    if cutoff is not None:
+        raise UsageError(f"--cutoff goes with --scenarios {LIKELY}; a file states its own")
     return family(topology, source) if source in set(Family) else read_scenarios(source, topology)
 
 

@@ -32,6 +32,24 @@ def unavailability(mtbf_hours: float, mttr_hours: float) -> float:
     return mttr_hours / (mtbf_hours + mttr_hours) if mttr_hours > 0 else 0.0
 
 
+def stated_components(topology: Topology) -> tuple[Component, ...]:
+    """Return the cables that state how much of the time they are down, in the topology's order.
+
+    Of the links of one cable the largest share counts. Raises InputError when no link states any.
+    """
+    found: dict[str, float] = {}
+    for link in topology.links:
+        if link.share_down is not None:
+            cable = link.cable or link.id
+            found[cable] = max(found.get(cable, 0.0), link.share_down)
+    if not found:
+        raise InputError(
+            "no link says how often it fails", place=topology.origin,
+            remedy="give links unavailability, or mtbf_hours and mttr_hours, or list components in a scenario file",
+        )  # fmt: skip
+    return tuple(Component(Part.CABLE, name, share) for name, share in found.items())
+
+
 def likely_states(
     topology: Topology, components: Sequence[Component], cutoff: float, *, origin: str = "components"
 ) -> ScenarioSet:

@@ -184,8 +184,10 @@ def _head(document: Mapping[str, Any]) -> Iterator[Text]:
 
 def _results_table(results: Sequence[Mapping[str, Any]], document: Mapping[str, Any]) -> Table:
     replanned = any(result["replan"] is not None for result in results)
+    likely = any(result["probability"] is not None for result in results)
     table = empty_table(
-        "scenario", "class", ">admitted", ">black-holed", ">congested", ">latency", ">busiest link",
+        "scenario", *([">probability"] if likely else []), "class", ">admitted", ">black-holed", ">congested",
+        ">latency", ">busiest link",
         *((">re-plan delivers", ">busiest link") if replanned else ()),
     )  # fmt: skip
     admitted = {row["class"]: row["admitted_gbps"] for row in document["classes"]}
@@ -199,11 +201,16 @@ def _results_table(results: Sequence[Mapping[str, Any]], document: Mapping[str, 
             figures = ("-", "", "", "", "") if row is None else _class_cells(row, admitted[row["class"]])
             table.add_row(
                 shown_name(result["scenario"]) if first else "",
+                *([_probability(result) if first else ""] if likely else []),
                 *figures,
                 percent(result["local_repair"]["max_utilization"]) if first else "",
                 *(_replan_cells(result["replan"], at, first) if replanned else ()),
             )
     return table
+
+
+def _probability(result: Mapping[str, Any]) -> str:
+    return "-" if result["probability"] is None else f"{result['probability']:.3g}"
 
 
 def _class_cells(row: Mapping[str, Any], admitted_gbps: float) -> tuple[str, ...]:
