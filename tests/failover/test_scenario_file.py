@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,14 @@ from typing import Any
 import jsonschema
 import pytest
 from failover_toys import ladder
+from hypothesis import given
+from hypothesis import strategies as st
+from toys import cable, network
 
 from vbte.errors import InputError
 from vbte.failover import ScenarioSet
 from vbte.failover.scenario_file import COMPONENT_FIELDS, MAINTENANCE_FIELDS, SCENARIO_FIELDS, read_scenarios
+from vbte.read.yaml_text import load_yaml
 
 SCHEMA: dict[str, Any] = json.loads((files("vbte.failover") / "schemas" / "scenarios-1.json").read_text())
 
@@ -154,6 +159,40 @@ def test_what_is_wrong_is_told_with_its_place(text: str, message: str, tmp_path:
 def test_so_it_is_in_csv(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
         read(text, tmp_path, ".csv")
+
+
+def test_the_example_on_the_page_is_read() -> None:
+    page = (files("vbte.failover") / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    data, _ = load_yaml(example, "README.md")
+    topology = network(cable("ams-par", 1.0), cable("ams-lon", 1.0, srlgs=("alps",)), cable("par-fra", 1.0))
+    found = read_scenarios(data, topology)
+    assert [scenario.name for scenario in found.scenarios[:4]] == [
+        "north ditch", "node par", "window 12", "window 12 + cable ams-par",
+    ]  # fmt: skip
+    assert jsonschema.Draft202012Validator(SCHEMA).is_valid(data)
+
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 3) | st.floats(width=16) | st.sampled_from(["a", "a-b", "x", ""]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from([*SCENARIO_FIELDS, *MAINTENANCE_FIELDS, *COMPONENT_FIELDS, "scenarios", "cutoff", "x_y", "odd"]),
+        inner, max_size=4,
+    ),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from(["scenarios", "maintenance", "components", "cutoff", "name"]), json_like))
+def test_whatever_is_in_the_file_it_is_read_or_refused_with_a_place(data: dict[str, Any]) -> None:
+    try:
+        found = read_scenarios({"schema": "vbte.scenarios/1", **data}, ladder(srlgs=("x",)))
+    except InputError as error:
+        assert error.place
+        assert error.remedy
+    else:
+        assert len(found) > 0 or data.get("maintenance") == [] or "components" in data
 
 
 def test_a_file_that_is_not_there_is_told() -> None:

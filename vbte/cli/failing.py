@@ -9,9 +9,18 @@ import orjson
 
 from vbte.cli.console import output, progress
 from vbte.errors import GuardrailError, UsageError
-from vbte.failover import Family, Replanning, ScenarioSet, WhatIf, confirm, family, what_if
-from vbte.failover.likely import likely_states, stated_components
-from vbte.failover.scenario_file import read_scenarios
+from vbte.failover import (
+    Family,
+    Replanning,
+    ScenarioSet,
+    WhatIf,
+    confirm,
+    family,
+    likely_states,
+    read_scenarios,
+    stated_components,
+    what_if,
+)
 from vbte.read.plan_file import read_plan
 from vbte.report.failures import what_if_document, what_if_view
 from vbte.tables import tables_from_directory

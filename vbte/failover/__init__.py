@@ -2,11 +2,14 @@
 
 from vbte.failover.cuts import Cuts
 from vbte.failover.diversity import Shared, SharedRisk, shared_risks
+from vbte.failover.likely import Component, likely_states, stated_components, unavailability
 from vbte.failover.replan import Replan, ReplannedStage, Replanning
+from vbte.failover.scenario_file import read_scenarios
 from vbte.failover.scenarios import Family, Part, Scenario, ScenarioSet, during, family, pairs_of
 from vbte.failover.what_if import Culprit, Disagreement, HotLink, LocalRepair, WhatIf, confirm, what_if
 
 __all__ = [
+    "Component",
     "Culprit",
     "Cuts",
     "Disagreement",
@@ -25,7 +28,11 @@ __all__ = [
     "confirm",
     "during",
     "family",
+    "likely_states",
     "pairs_of",
+    "read_scenarios",
     "shared_risks",
+    "stated_components",
+    "unavailability",
     "what_if",
 ]

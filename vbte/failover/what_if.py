@@ -35,7 +35,7 @@ class LocalRepair:
     Figures as in ``RepairedBlock``: lost, congested and delivered add up to ``admitted_gbps`` (n_classes,), what head
     ends let in while all is up. ``nothing_down`` has the same figures for that state, one column. ``max_utilization``
     (S,) is that of the busiest link, whose position is ``busiest_link`` (S,). ``worst_utilization`` (n_links,) is each
-    link's highest over the scenarios, met in ``worst_scenario`` (n_links,).
+    link's highest over the scenarios, met in ``worst_scenario`` (n_links,), which says nothing where that is 0.
     """
 
     admitted_gbps: FloatArray
