@@ -60,6 +60,8 @@ def test_a_head_end_knows_of_failures_further_on_and_a_device_on_the_way_does_no
     by_hop = repaired(gold_and_bulk("hop-by-hop"), cables=("b-d",))
     assert by_hop.lost_gbps[:, 0].tolist() == pytest.approx([6.0, 4.0])
     assert by_hop.congested_gbps[:, 0].tolist() == pytest.approx([0.0, 0.0])
+    # What was lost at b has no latency: all that arrives came over c.
+    assert by_hop.latency_ms[0, 0] == pytest.approx(10.0)
 
 
 @BOTH
@@ -147,6 +149,37 @@ def test_traffic_left_to_the_igp_shares_among_equal_costs_that_are_left() -> Non
     assert repaired(plan, cables=("a-b",)).lost_gbps[0, 0] == 0.0
     # The IGP's own repair is not waited for: b's label for d has no next hop left.
     assert repaired(plan, cables=("b-d",)).lost_gbps[0, 0] == pytest.approx(2.0)
+
+
+def test_a_label_is_popped_by_its_node_whatever_its_routes_say() -> None:
+    parts = [cable("a-b", 10.0), cable("b-d", 10.0), cable("a-c", 10.0), cable("c-d", 10.0)]
+    question = asked(network(*parts), demands(("a", "d", 4.0)), "source-routed", tables={"max_segments": 1})
+    plan = plan_of(question, [("a>b b>d", 4.0)])
+
+    def send_back(devices: Any) -> None:
+        (own,) = [sid["label"] for sid in devices["d"]["local_sids"] if sid["kind"] == "node"]
+        route = next(route for route in devices["d"]["routes"] if route["label"] is not None)
+        devices["d"]["routes"].append({**route, "label": own, "egress": "d"})
+
+    scenarios = family(plan.instance.topology, "cable")
+    tables = edited(build_tables(plan), send_back)
+    assert_the_walk_agrees(plan, scenarios, tables)
+    (block,) = Repair(repair_graph(tables, plan.instance)).blocks(scenarios)
+    assert block.lost_gbps[0].tolist() == pytest.approx([0.0, 2.0, 0.0, 2.0])
+
+
+def test_a_head_end_may_send_out_of_a_link_without_a_label() -> None:
+    plan = by_hand([cable("a-d", 10.0), cable("a-b", 10.0)], [("a", "d", 4.0)], [("a>d", 4.0)], "source-routed")
+
+    def unlabelled(devices: Any) -> None:
+        (hop,) = [hop for hop in devices["a"]["next_hops"] if hop["kind"] == "segments"]
+        hop.update(kind="link", labels=[], segments=[])
+
+    scenarios = family(plan.instance.topology, "cable")
+    tables = edited(build_tables(plan), unlabelled)
+    assert_the_walk_agrees(plan, scenarios, tables)
+    (block,) = Repair(repair_graph(tables, plan.instance)).blocks(scenarios)
+    assert block.lost_gbps[0].tolist() == pytest.approx([4.0, 0.0])
 
 
 @BOTH

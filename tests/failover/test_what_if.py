@@ -10,7 +10,7 @@ from toys import cable, carry_all, demands, link, model, network, of_class
 from toys import plan as planned
 
 import vbte
-from vbte.failover import Part, Replanning, Scenario, ScenarioSet, Shared, SharedRisk, WhatIf, shared_risks
+from vbte.failover import Part, Replanning, Scenario, ScenarioSet, Shared, SharedRisk, WhatIf, repair, shared_risks
 from vbte.plan import Plan, Reason
 from vbte.tables import build_tables
 
@@ -90,6 +90,27 @@ def test_one_way_streets_count_in_their_direction() -> None:
     plan = by_hand(parts, [("a", "b", 1.0), ("b", "a", 2.0)], [("a>b", 1.0), ("b>c c>a", 2.0)], "hop-by-hop")
     cuts = ask(plan).cuts
     assert cuts.stranded_gbps.tolist() == [[1.0, 2.0, 2.0]]
+
+
+def test_what_had_no_way_before_is_no_scenario_s_doing() -> None:
+    topology = network(cable("a-b", 10.0), cable("y-z", 10.0))
+    plan = plan_of(asked(topology, demands(("a", "b", 1.0), ("a", "z", 2.0)), "hop-by-hop"), [("a>b", 1.0)])
+    cuts = ask(plan).cuts
+    assert (cuts.bridges, cuts.stranded_gbps.tolist()) == ((("cable a-b",), ()), [[1.0, 0.0]])
+
+
+@BOTH
+def test_answers_do_not_depend_on_how_many_scenarios_fit_in_memory(
+    realisation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = gold_and_bulk(realisation)
+    whole = ask(plan, "pairs")
+    monkeypatch.setattr(repair, "_BLOCK_ENTRIES", 1)
+    piecewise = ask(plan, "pairs")
+    assert piecewise.hot_links == whole.hot_links
+    assert len({link.scenario for link in whole.hot_links}) > 1
+    for name in ("lost_gbps", "congested_gbps", "max_utilization", "worst_utilization", "worst_scenario", "latency_ms"):
+        np.testing.assert_array_equal(getattr(piecewise.repair, name), getattr(whole.repair, name))
 
 
 def test_paths_that_share_a_ditch_are_no_diversity() -> None:

@@ -28,8 +28,8 @@ class Push:
     def __init__(self, graph: RepairGraph) -> None:
         self._graph = graph
         self._edges = graph.edges
-        # With no state in it, position -1 reads a row of zeros that is put below the others.
-        self._head = np.where(graph.edges.head >= 0, graph.edges.head, graph.n_states)
+        # Where no state follows, position -1 reads the row of zeros that figures of states have below the others.
+        self._head = graph.edges.head
 
     @cached_property
     def by_tail(self) -> csr_array:

@@ -61,10 +61,13 @@ class Repair:
     def __init__(self, graph: RepairGraph, matrix: int = 0) -> None:
         self._graph, self._push = graph, Push(graph)
         instance = graph.instance
-        self._known = np.flatnonzero(graph.entry >= 0)
         self.admitted_gbps = np.asarray(instance.volume_gbps[matrix] * graph.admitted_share)
-        self._by_class = _sums(instance.class_index, len(instance.rules))
-        self._by_entry = _sums(graph.entry[self._known], graph.n_states)
+        known = graph.entry >= 0
+        self._entering = np.bincount(graph.entry[known], self.admitted_gbps[known], minlength=graph.n_states)
+        self._senders = np.flatnonzero(self._entering > 0)
+        shape = (len(instance.rules), graph.n_states)
+        place = graph.state_class[self._senders], self._senders
+        self._by_class = csr_array((self._entering[self._senders], place), shape=shape)
         n_columns = len(instance.rules) * len(instance.topology.links)
         self._crossings = Crossings(graph.edges.start, graph.columns, n_columns)
         self._by_column = graph.class_crossing.T.tocsr()
@@ -78,31 +81,31 @@ class Repair:
     @property
     def class_admitted_gbps(self) -> FloatArray:
         """What head ends let in while nothing is down, shape (n_classes,)."""
-        return np.asarray(self._by_class @ self.admitted_gbps)
+        n_classes, of_class = len(self.instance.rules), self.instance.class_index
+        return np.bincount(of_class, self.admitted_gbps, minlength=n_classes).astype(np.float64)
 
     def blocks(self, scenarios: ScenarioSet) -> Iterator[RepairedBlock]:
         """Yield what becomes of the traffic in all scenarios, in order, in blocks that fit in memory."""
-        widest = max(len(self._graph.edges), len(self._graph.instance.source), self._graph.n_states, 1)
-        width = max(1, _BLOCK_ENTRIES // widest)
+        width = max(1, _BLOCK_ENTRIES // max(len(self._graph.edges), self._graph.n_states, 1))
         for first in range(0, len(scenarios), width):
             block = slice(first, min(first + width, len(scenarios)))
-            yield self.evaluate(scenarios.failed_links(block), scenarios.failed_nodes(block), block)
+            yield self.evaluate(scenarios.failed_links(block), block)
 
-    def evaluate(self, failed_links: BoolArray, failed_nodes: BoolArray, block: slice) -> RepairedBlock:
-        """Return what becomes of the traffic when links (n_links, B) and nodes (n_nodes, B) are down."""
+    def evaluate(self, failed_links: BoolArray, block: slice) -> RepairedBlock:
+        """Return what becomes of the traffic when ``failed_links`` (n_links, B) are down, a node's among them."""
         graph, n_classes = self._graph, len(self._graph.instance.rules)
         n_links, width = failed_links.shape
         share = self.shares(failed_links)
-        sent = self.sent_gbps(failed_nodes)
-        entering = np.asarray(self._by_entry @ sent[self._known])
-        flow = self._push.flows(entering, share)
-        load = np.asarray(self._by_column @ flow).reshape(n_classes, n_links, width)
+        entering = np.repeat(self._entering[:, None], width, axis=1)
+        load = np.asarray(self._by_column @ self._push.flows(entering, share)).reshape(n_classes, n_links, width)
         ends = np.broadcast_to(graph.edges.delivers[:, None], share.shape).astype(np.float64)
-        arriving = self._of_classes(sent, self._push.ahead(share, ends))
+        reaching = self._push.ahead(share, ends)
+        arriving = delivered = np.asarray(self._by_class @ reaching)
         passing = self._passing(load, entering, share)
-        reaching = self._push.ahead(passing, ends)
-        delivered = self._of_classes(sent, reaching)
-        mean, longest = self._latencies(passing, reaching, sent, delivered)
+        if passing is not share:
+            reaching = self._push.ahead(passing, ends)
+            delivered = np.asarray(self._by_class @ reaching)
+        mean, longest = self._latencies(passing, reaching, delivered)
         lost = self.class_admitted_gbps[:, None] - arriving
         return RepairedBlock(
             block, load, _from_zero(lost), _from_zero(arriving - delivered), delivered, mean, longest,
@@ -120,11 +123,6 @@ class Repair:
         total = np.asarray(by_tail @ weight)[edges.tail]
         return np.asarray(np.divide(weight, total, out=np.zeros_like(weight), where=total > 0))
 
-    def sent_gbps(self, failed_nodes: BoolArray) -> FloatArray:
-        """Return what head ends let in, (K, B): nothing at a node that is down."""
-        up = ~failed_nodes[self._graph.instance.source]
-        return np.asarray(self.admitted_gbps[:, None] * up)
-
     def users(
         self, links: NDArray[np.intp], positions: NDArray[np.intp] | None = None, scenarios: ScenarioSet | None = None
     ) -> FloatArray:
@@ -132,24 +130,14 @@ class Repair:
 
         Link m is looked at in the scenario at ``positions[m]``; while all is up where none are given.
         """
-        topology = self.instance.topology
-        down = np.zeros((len(topology.links), len(links)), dtype=np.bool_)
-        dead = np.zeros((len(topology.nodes), len(links)), dtype=np.bool_)
+        down = np.zeros((len(self.instance.topology.links), len(links)), dtype=np.bool_)
         if positions is not None and scenarios is not None:
             for column, position in enumerate(positions.tolist()):
-                one = slice(position, position + 1)
-                down[:, column], dead[:, column] = scenarios.failed_links(one)[:, 0], scenarios.failed_nodes(one)[:, 0]
+                down[:, column] = scenarios.failed_links(slice(position, position + 1))[:, 0]
         crossed = np.asarray(self._graph.crossing[:, links].toarray())
-        ahead, sent = self._push.ahead(self.shares(down), crossed), self.sent_gbps(dead)
-        brought = np.zeros_like(sent)
-        brought[self._known] = sent[self._known] * ahead[self._graph.entry[self._known]]
-        return brought
-
-    def _of_classes(self, sent: FloatArray, reaching: FloatArray) -> FloatArray:
-        """Return the sum by class of commodities times a figure of the states they enter at, (n_classes, B)."""
-        figure = np.zeros_like(sent)
-        figure[self._known] = sent[self._known] * reaching[self._graph.entry[self._known]]
-        return np.asarray(self._by_class @ figure)
+        # Below the states stands a row of zeros for those who have no state to enter at: position -1.
+        ahead = np.vstack([self._push.ahead(self.shares(down), crossed), np.zeros((1, len(links)))])
+        return np.asarray(self.admitted_gbps[:, None] * ahead[self._graph.entry])
 
     def _passing(self, load: FloatArray, entering: FloatArray, share: FloatArray) -> FloatArray:
         """Return ``share`` times what each edge passes on when links above capacity drop, (E, B)."""
@@ -166,25 +154,21 @@ class Repair:
         return np.asarray(share * crossings.passed(settled.reshape(-1, load.shape[-1])))
 
     def _latencies(
-        self, passing: FloatArray, reaching: FloatArray, sent: FloatArray, delivered: FloatArray
+        self, passing: FloatArray, reaching: FloatArray, delivered: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         graph, edges = self._graph, self._graph.edges
         edge_ms = np.asarray(graph.crossing @ graph.topology.latency_ms)
         below = np.vstack([reaching, np.zeros((1, reaching.shape[1]))])
-        arrives = edges.delivers[:, None] + below[np.where(edges.head >= 0, edges.head, graph.n_states)]
-        summed = self._of_classes(sent, self._push.ahead(passing, edge_ms[:, None] * arrives))
+        arrives = edges.delivers[:, None] + below[edges.head]
+        summed = np.asarray(self._by_class @ self._push.ahead(passing, edge_ms[:, None] * arrives))
+        mean = np.divide(summed, delivered, out=np.full_like(summed, np.nan), where=delivered > 0)
         far = self._push.farthest((passing > 0) & (arrives > 0), edge_ms)
         longest = np.full(delivered.shape, np.nan)
-        class_index = graph.instance.class_index[self._known]
-        used = (sent[self._known] > 0) & (reaching[graph.entry[self._known]] > 0)
-        candidates = np.where(used, far[graph.entry[self._known]], np.nan)
-        np.fmax.at(longest, class_index, candidates)
-        mean = np.divide(summed, delivered, out=np.full_like(summed, np.nan), where=delivered > 0)
+        for position in range(len(longest)):
+            mine = self._senders[graph.state_class[self._senders] == position]
+            ways = np.where(reaching[mine] > 0, far[mine], np.nan)
+            longest[position] = np.fmax.reduce(ways, axis=0, initial=np.nan)
         return mean, longest
-
-
-def _sums(row: Positions | NDArray[np.int32], n_rows: int) -> csr_array:
-    return csr_array((np.ones(len(row)), (row, np.arange(len(row)))), shape=(n_rows, len(row)))
 
 
 def _from_zero(gbps: FloatArray) -> FloatArray:

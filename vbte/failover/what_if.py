@@ -163,8 +163,8 @@ def what_if(
 def _repaired(repair: Repair, scenarios: ScenarioSet) -> LocalRepair:
     instance = repair.instance
     topology, n_classes = instance.topology, len(instance.rules)
-    n_links, n_nodes = len(topology.links), len(topology.nodes)
-    up = repair.evaluate(np.zeros((n_links, 1), np.bool_), np.zeros((n_nodes, 1), np.bool_), slice(0, 0))
+    n_links = len(topology.links)
+    up = repair.evaluate(np.zeros((n_links, 1), np.bool_), slice(0, 0))
     figures: dict[str, list[FloatArray]] = {name: [np.empty((n_classes, 0))] for name in _BY_CLASS}
     highest, busiest = [np.empty(0)], [np.empty(0, dtype=np.intp)]
     worst, worst_at = np.zeros(n_links), np.zeros(n_links, dtype=np.intp)
