@@ -63,7 +63,8 @@ class Repair:
         instance = graph.instance
         self.admitted_gbps = np.asarray(instance.volume_gbps[matrix] * graph.admitted_share)
         known = graph.entry >= 0
-        self._entering = np.bincount(graph.entry[known], self.admitted_gbps[known], minlength=graph.n_states)
+        entering = np.bincount(graph.entry[known], self.admitted_gbps[known], minlength=graph.n_states)
+        self._entering: FloatArray = entering.astype(np.float64)
         self._senders = np.flatnonzero(self._entering > 0)
         shape = (len(instance.rules), graph.n_states)
         place = graph.state_class[self._senders], self._senders
