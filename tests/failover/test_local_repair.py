@@ -64,6 +64,14 @@ def test_a_head_end_knows_of_failures_further_on_and_a_device_on_the_way_does_no
     assert by_hop.latency_ms[0, 0] == pytest.approx(10.0)
 
 
+def test_a_way_that_ends_in_a_black_hole_has_no_latency() -> None:
+    found = repaired(gold_and_bulk("hop-by-hop"), cables=("c-d",))
+    # c is 5 ms away, and what comes there is lost: all that arrives takes the 4 ms over b.
+    assert found.lost_gbps[0, 0] == pytest.approx(2.0)
+    assert found.latency_ms[0, 0] == pytest.approx(4.0)
+    assert found.max_latency_ms[0, 0] == pytest.approx(4.0)
+
+
 @BOTH
 def test_lower_classes_lose_first_and_only_once_along_the_way(realisation: str) -> None:
     found = repaired(gold_and_bulk(realisation), cables=("a-c",))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from failover_toys import GOLD_BEFORE_BULK, LONG, REALISATIONS, SHORT, asked, by_hand, gold_and_bulk, ladder
@@ -10,7 +12,21 @@ from toys import cable, carry_all, demands, link, model, network, of_class
 from toys import plan as planned
 
 import vbte
-from vbte.failover import Part, Replanning, Scenario, ScenarioSet, Shared, SharedRisk, WhatIf, repair, shared_risks
+from vbte.allocate.run import allocate
+from vbte.errors import InputError
+from vbte.failover import (
+    Part,
+    Replanning,
+    Scenario,
+    ScenarioSet,
+    Shared,
+    SharedRisk,
+    WhatIf,
+    family,
+    repair,
+    replan,
+    shared_risks,
+)
 from vbte.plan import Plan, Reason
 from vbte.tables import build_tables
 
@@ -207,6 +223,18 @@ def test_what_can_not_be_re_planned_says_why_and_stops_nobody_else() -> None:
     assert answer.replans[2].delivered_gbps.tolist() == pytest.approx([8.0])
 
 
+def test_re_plans_start_from_the_plan_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, before = admitting(), []
+
+    def watched(*arguments: Any, previous: Plan) -> Plan:
+        before.append(previous)
+        return allocate(*arguments, previous=previous)
+
+    monkeypatch.setattr(replan, "allocate", watched)
+    assert len(ask(plan, replan=Replanning()).replans) == 4
+    assert before == [plan] * 4
+
+
 def test_workers_re_plan_as_one_process_does() -> None:
     plan = admitting()
     alone, together = (ask(plan, "node", replan=Replanning(workers=workers)).replans for workers in (None, 2))
@@ -215,6 +243,17 @@ def test_workers_re_plan_as_one_process_does() -> None:
         assert one.stages == other.stages
         assert one.delivered_gbps.tolist() == other.delivered_gbps.tolist()
         assert one.unroutable_gbps.tolist() == other.unroutable_gbps.tolist()
+
+
+def test_scenarios_of_another_network_are_refused() -> None:
+    plan = gold_and_bulk("source-routed")
+    other = family(network(cable("a-b", 1.0)), "cable")
+    with pytest.raises(InputError, match="made for another topology"):
+        ask(plan, other)
+    with pytest.raises(InputError, match="no family 'cables'; cable, node, srlg, pairs"):
+        ask(plan, "cables")
+    # The same network read a second time is no other.
+    assert len(ask(plan, family(ladder(), "cable")).scenarios) == 4
 
 
 def test_no_scenarios_no_answers() -> None:

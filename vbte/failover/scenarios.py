@@ -158,7 +158,13 @@ def unknown_part(kind: Part, name: str, place: str) -> InputError:
 
 
 def family(topology: Topology, wanted: Family | str) -> ScenarioSet:
-    """Return a built-in family. Cables and groups without a usable link are left out: nothing rides on them."""
+    """Return a built-in family. Cables and groups without a usable link are left out: nothing rides on them.
+
+    Raises InputError for a name that is none.
+    """
+    if wanted not in set(Family):
+        remedy = f"{', '.join(Family)}, or scenarios made for the topology"
+        raise InputError(f"no family {wanted!r}", place="scenarios", remedy=remedy)
     chosen = Family(wanted)
     if chosen is Family.PAIRS:
         return pairs_of(family(topology, Family.CABLE))

@@ -137,7 +137,8 @@ def what_if(
     Local repair is what the tables do alone, by the rules of ``vbte.failover.repair``; ``replan`` says how to plan
     what is left (``vbte.failover.replan``).
 
-    Raises InputError when the tables are not the plan's, when there is no such matrix, and for tables as in ``walk``.
+    Raises InputError when tables or scenarios are not the plan's, for unknown families and matrices, and as ``walk``
+    does for tables.
     """
     if not belongs_to(tables.manifest, plan):
         raise InputError(
@@ -146,6 +147,9 @@ def what_if(
     if not 0 <= matrix < plan.instance.n_matrices:
         raise InputError(f"there is no matrix {matrix}", place="plan", remedy=f"0 to {plan.instance.n_matrices - 1}")
     chosen = scenarios if isinstance(scenarios, ScenarioSet) else family(plan.instance.topology, scenarios)
+    topology, other = plan.instance.topology, chosen.topology
+    if (topology.nodes, topology.links) != (other.nodes, other.links):
+        raise InputError("the scenarios were made for another topology", place=chosen.origin, remedy="use the plan's")
     repair = Repair(repair_graph(tables, plan.instance), matrix)
     repaired = _repaired(repair, chosen)
     return WhatIf(
