@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from vbte.errors import InputError
@@ -62,15 +63,15 @@ def _is_csv(document: Document) -> bool:
 
 @dataclass(frozen=True)
 class _Entry:
-    """One record: its facts by field, and its places by field in the source."""
+    """One record: its facts by field, and where it stands; ``place_of`` gives the place of one of its fields."""
 
     facts: Mapping[str, Any]
     origin: str
-    path: str
-    place_of: Any
+    place_of: Callable[[str], str]
 
     def place(self, field: str = "") -> str:
-        return str(self.place_of(field))
+        """Return where a field stands, the record itself for none."""
+        return self.place_of(field)
 
 
 def _rows(document: Document) -> Iterator[_Entry]:
@@ -87,17 +88,21 @@ def _rows(document: Document) -> Iterator[_Entry]:
                     facts[name] = text_value(column[row], Field(name, SCENARIO_FIELDS[name]))
                 except InputError as error:
                     raise error.at(f"{place}: {name}") from None
-        yield _Entry(facts, document.origin, place, lambda field, place=place: f"{place}: {field}" if field else place)
+        yield _Entry(facts, document.origin, partial(_in_row, place))
+
+
+def _in_row(place: str, field: str) -> str:
+    return f"{place}: {field}" if field else place
 
 
 def _entries(file: NativeFile, key: str, fields: Mapping[str, Kind]) -> Iterator[_Entry]:
     if key in file.data:
         for position, facts in enumerate(records(file, key, fields, Units())):
-            path = (key, position)
-            yield _Entry(
-                facts, file.origin, f"{key}[{position}]",
-                lambda field, path=path: file.place(*path, field) if field else file.place(*path),
-            )  # fmt: skip
+            yield _Entry(facts, file.origin, partial(_in_list, file, (key, position)))
+
+
+def _in_list(file: NativeFile, path: tuple[str, int], field: str) -> str:
+    return file.place(*path, field) if field else file.place(*path)
 
 
 def _from_native(file: NativeFile, topology: Topology) -> ScenarioSet:

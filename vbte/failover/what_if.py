@@ -27,6 +27,9 @@ from vbte.topology import FloatArray
 LISTED_LINKS = 20
 LISTED_CULPRITS = 3
 
+#: Figures of a block that answers put together.
+_BY_CLASS = ("lost_gbps", "congested_gbps", "delivered_gbps", "latency_ms", "max_latency_ms")
+
 
 @dataclass(frozen=True, eq=False)
 class LocalRepair:
@@ -191,9 +194,6 @@ def _repaired(repair: Repair, scenarios: ScenarioSet) -> LocalRepair:
         worst_scenario=worst_at,
         nothing_down=up,
     )
-
-
-_BY_CLASS = ("lost_gbps", "congested_gbps", "delivered_gbps", "latency_ms", "max_latency_ms")
 
 
 def _utilization(load_gbps: FloatArray, capacity_gbps: FloatArray) -> FloatArray:
