@@ -97,3 +97,16 @@ def test_a_topology_that_says_how_often_its_cables_fail_has_likely_states(tmp_pa
     assert "probability" in vbte("whatif", tmp_path / "plan", "--scenarios", "likely").stdout
     assert vbte("whatif", tmp_path / "plan", "--cutoff", 0.1).exit_code == 2
     assert vbte("whatif", tmp_path / "plan", "--scenarios", "likely", "--cutoff", 0).exit_code == 3
+
+
+def test_with_several_matrices_it_says_which_one_was_looked_at(tmp_path: Path) -> None:
+    options = [part for name in ("one", "two") for part in ("-d", tmp_path / f"{name}.csv")]
+    for name, volume in (("one", 1), ("two", 2)):
+        (tmp_path / f"{name}.csv").write_text(f"source,destination,volume_gbps\nwest,east,{volume}\n")
+    done = vbte("plan", "-t", "diamond", *options, "--combine", "worst-case", "-o", tmp_path / "plan", "-q")
+    assert done.exit_code == 0, done.output
+    assert "demand matrix 1 of 2 (one)" in vbte("whatif", tmp_path / "plan").stdout
+    second = orjson.loads(vbte("whatif", tmp_path / "plan", "--matrix", 2, "--json").stdout_bytes)
+    assert second["matrix"] == {"name": "two", "number": 2, "of": 2}
+    assert sum(row["offered_gbps"] for row in second["classes"]) == 2.0
+    assert vbte("whatif", tmp_path / "plan", "--matrix", 3).exit_code == 3

@@ -34,7 +34,11 @@ def what_if_document(answer: WhatIf, walked: int, disagreements: Sequence[Disagr
     return {
         "schema": "vbte.whatif/1",
         "network": instance.topology.name,
-        "matrix": instance.demands[answer.matrix].name,
+        "matrix": {
+            "name": instance.demands[answer.matrix].name,
+            "number": answer.matrix + 1,
+            "of": instance.n_matrices,
+        },
         "scenarios": {
             "from": answer.scenarios.origin,
             "count": len(answer.scenarios),
@@ -176,6 +180,10 @@ def _head(document: Mapping[str, Any]) -> Iterator[Text]:
     text = f"{plural(scenarios['count'], 'scenario')} ({printable(scenarios['from'])})"
     covered = scenarios["covered_probability"]
     yield Text(text + (f", which hold {covered:.9g} of the probability" if covered is not None else ""), style="bold")
+    matrix = document["matrix"]
+    if matrix["of"] > 1:
+        named = f" ({printable(matrix['name'])})" if matrix["name"] else ""
+        yield Text(f"demand matrix {matrix['number']} of {matrix['of']}{named}; --matrix N looks at another")
     short = [row for row in document["nothing_down"] if row["lost_gbps"] + row["congested_gbps"] > _ROW_GBPS]
     for row in short:
         lost = format_gbps(row["lost_gbps"] + row["congested_gbps"])
