@@ -162,6 +162,36 @@ def tables(
 
 
 @app.command()
+def whatif(
+    directory: options.PlanDirectory,
+    scenarios: Annotated[
+        str, typer.Option("--scenarios", metavar="cable|node|srlg|pairs|likely|FILE", help="What fails.")
+    ] = "cable",
+    cutoff: Annotated[
+        float | None, typer.Option(metavar="P", help="With likely: leave out states less probable; 1e-6 if not stated.")
+    ] = None,
+    matrix: Annotated[int, typer.Option(min=1, metavar="N", help="Which of the plan's demand matrices.")] = 1,
+    replan: Annotated[bool, typer.Option("--replan", help="Plan what is left in each scenario, too.")] = False,
+    solver: Annotated[
+        str, typer.Option("--solver", "-s", metavar="NAME|FILE", help="With --replan: the solver profile.")
+    ] = "highs",
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=1024, metavar="N", help="With --replan: in so many processes at a time.")
+    ] = None,
+    walk: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Walk the files in the N worst scenarios to confirm the figures.")
+    ] = 3,
+    top: Annotated[int, typer.Option(min=1, metavar="N", help="Scenarios shown; --json has all.")] = 10,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Show what failures do to a plan: after the devices' own repair and, if asked, after a re-plan; worst first."""
+    from vbte.cli.failing import WhatIfRequest, run_what_if
+
+    run_what_if(WhatIfRequest(directory, scenarios, cutoff, matrix, replan, solver, workers, walk, top, as_json, quiet))
+
+
+@app.command()
 def draw(
     directory: options.PlanDirectory,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="SVG file to write.")],
