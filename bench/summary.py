@@ -22,6 +22,7 @@ ORDER = (
     "solving",
     "forms",
     "tables",
+    "local_repair",
     "chain",
     "scale",
     "growth",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         UsageError,
         VbteError,
     )
+    from vbte.failover import what_if
     from vbte.paths.igp import igp_loads
     from vbte.plan import Plan
     from vbte.policy import PlanningModel, TrafficClass
@@ -72,6 +73,7 @@ _HOME = {
     "read_plan": "vbte.read.plan_file",
     "read_topology": "vbte.read",
     "walk": "vbte.tables",
+    "what_if": "vbte.failover",
 }
 
 __version__ = "0.1.0"
@@ -110,6 +112,7 @@ __all__ = [
     "read_plan",
     "read_topology",
     "walk",
+    "what_if",
 ]
 
 

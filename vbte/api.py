@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -68,6 +68,7 @@ class Job:
     demands: DemandMatrix | Sequence[DemandMatrix]
     model: str | Path | Mapping[str, object] | PlanningModel | None = None
     solver: str | Path | Mapping[str, object] | SolverProfile = "highs"
+    previous: Plan | None = None
 
 
 def optimize_each(
@@ -120,7 +121,7 @@ def _plans(
     cores = None if crew is None else crew.cores_each
     load_profile = _remembered(lambda source: with_threads_within(load_solver(source), cores))
     load = _remembered(lambda source: load_model(source or "class-aware"))
-    jobs = [Job(job.topology, job.demands, load(job.model), load_profile(job.solver)) for job in jobs]
+    jobs = [replace(job, model=load(job.model), solver=load_profile(job.solver)) for job in jobs]
     return _planned_here(jobs, progress, noun) if crew is None else _planned_by(crew, jobs, progress, noun)
 
 
@@ -139,13 +140,18 @@ def _planned_by(
         progress=lambda done, total: say(f"{done} of {total} {noun[1]} planned"),
         name=lambda position: f"{noun[0]} {position + 1} of {len(jobs)}",
     )
-    shared = [part for job in jobs for part in (job.topology, *_matrices(job.demands), job.model, job.solver)]
+    shared = [
+        part
+        for job in jobs
+        for part in (job.topology, *_matrices(job.demands), job.model, job.solver, job.previous)
+        if part is not None
+    ]
     for _, plan in run_each(_plan, jobs, crew, shared=shared, watch=watch):
         yield plan
 
 
 def _plan(job: Job) -> Plan:
-    return optimize(job.topology, job.demands, model=job.model, solver=job.solver)
+    return optimize(job.topology, job.demands, model=job.model, solver=job.solver, previous=job.previous)
 
 
 def _matrices(demands: DemandMatrix | Sequence[DemandMatrix]) -> list[DemandMatrix]:

@@ -215,6 +215,39 @@ def keeps_bounds(rules: ClassRules, topology: Topology, paths: PathSet) -> NDArr
     return np.asarray(keeps)
 
 
+def path_faults(instance: Instance, paths: PathSet) -> tuple[BoolArray, BoolArray, BoolArray]:
+    """Return which paths do not join their ends, visit a node twice, pass what their class may not use, (P,) each."""
+    broken = np.zeros(len(paths), dtype=np.bool_)
+    returns, barred = broken.copy(), broken.copy()
+    for block in paths.blocks():
+        broken[block], returns[block], barred[block] = _block_faults(instance, paths, block)
+    return broken, returns, barred
+
+
+def _block_faults(instance: Instance, paths: PathSet, block: slice) -> tuple[BoolArray, BoolArray, BoolArray]:
+    topology = instance.topology
+    size = block.stop - block.start
+    links, owner = paths.visits(block)
+    commodity = paths.commodity[block]
+    source, class_index = instance.source[commodity], instance.class_index[commodity]
+    tail, head = topology.tail[links], topology.head[links]
+    start = paths.start[block.start : block.stop + 1] - paths.start[block.start]
+    inner = np.diff(owner) == 0
+    broken = np.zeros(size, dtype=np.bool_)
+    broken[owner[1:][inner & (head[:-1] != tail[1:])]] = True
+    broken |= (tail[start[:-1]] != source) | (head[start[1:] - 1] != instance.destination[commodity])
+    returns = np.zeros(size, dtype=np.bool_)
+    returns[owner[head == source[owner]]] = True
+    # Sorted, a node that a path visits twice stands beside itself.
+    visits = np.sort(owner * len(topology.nodes) + head)
+    returns[visits[1:][np.diff(visits) == 0] // len(topology.nodes)] = True
+    barred = np.zeros(size, dtype=np.bool_)
+    for position, rules in enumerate(instance.rules):
+        passes = np.append(inner, False) & ~rules.transit[head]
+        barred[owner[(~rules.link_allowed[links] | passes) & (class_index == position)[owner]]] = True
+    return broken, returns, barred
+
+
 def _nudged(weight: FloatArray, tie_break: FloatArray) -> FloatArray:
     """Return weights that order paths by price first, and by ``tie_break`` among prices equal to about 1e-9."""
     scale = weight.max(initial=0.0)

@@ -182,7 +182,11 @@ def relative_gap(value: float, bound: float | None, fairness: Fairness | None = 
 
 @dataclass(frozen=True)
 class EngineReport:
-    """How the plan was found: engine, form of the program per class, solver, sizes. No times: see the run's log."""
+    """How the plan was found: engine, form of the program per class, solver, sizes. No times: see the run's log.
+
+    ``gap`` is the certificate gap asked for, None where the optimum was; ``from_previous`` says whether the search
+    started from an earlier plan.
+    """
 
     engine: str
     solver: str
@@ -190,6 +194,8 @@ class EngineReport:
     rows: int
     columns: int
     columns_generated: int = 0
+    gap: float | None = None
+    from_previous: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from vbte.bounds import StageProblem, lagrangian_bound, stage_problem, stage_seq
 from vbte.errors import InputError, InputWarning
 from vbte.fair_proof import fairness_faults, misplaced, prove_fairness
 from vbte.instance import build_instance, commodity_positions
-from vbte.oracle import PathOracle, keeps_bounds
+from vbte.oracle import PathOracle, keeps_bounds, path_faults
 from vbte.paths.igp import igp_loads
 from vbte.plan import Certificate, Fairness, Plan, Reason, relative_gap
 from vbte.policy import VOLUME_STAGES, Admission, CapacityRule, Split, StageKind
@@ -37,7 +37,6 @@ from vbte.tolerance import (
     DUST_SHARE,
     OPTIMALITY_GAP_SHARE,
 )
-from vbte.topology import BoolArray
 
 #: Findings of one kind that are listed before the rest is only counted.
 LISTED = 10
@@ -133,10 +132,7 @@ def _paths(plan: Plan) -> Iterator[Finding]:
     n_paths = len(paths)
     if not n_paths:
         return
-    broken = np.zeros(n_paths, dtype=np.bool_)
-    returns, barred = broken.copy(), broken.copy()
-    for block in paths.blocks():
-        broken[block], returns[block], barred[block] = _path_faults(plan, block)
+    broken, returns, barred = path_faults(instance, paths)
     yield from _listed("plan.json: paths", [f"path {p} does not join its ends" for p in np.flatnonzero(broken)])
     yield from _listed("plan.json: paths", [f"path {p} visits a node twice" for p in np.flatnonzero(returns)])
     wrong: list[str] = []
@@ -147,31 +143,6 @@ def _paths(plan: Plan) -> Iterator[Finding]:
             bad |= (class_index == position) & ~keeps_bounds(rules, instance.topology, paths)
         wrong += [f"path {p} breaks the policy of class {rules.policy.name!r}" for p in np.flatnonzero(bad)]
     yield from _listed("plan.json: paths", wrong)
-
-
-def _path_faults(plan: Plan, block: slice) -> tuple[BoolArray, BoolArray, BoolArray]:
-    """Return which paths of a block do not join their ends, visit a node twice, pass what their class may not use."""
-    instance, paths, topology = plan.instance, plan.paths, plan.instance.topology
-    size = block.stop - block.start
-    links, owner = paths.visits(block)
-    commodity = paths.commodity[block]
-    source, class_index = instance.source[commodity], instance.class_index[commodity]
-    tail, head = topology.tail[links], topology.head[links]
-    start = paths.start[block.start : block.stop + 1] - paths.start[block.start]
-    inner = np.diff(owner) == 0
-    broken = np.zeros(size, dtype=np.bool_)
-    broken[owner[1:][inner & (head[:-1] != tail[1:])]] = True
-    broken |= (tail[start[:-1]] != source) | (head[start[1:] - 1] != instance.destination[commodity])
-    returns = np.zeros(size, dtype=np.bool_)
-    returns[owner[head == source[owner]]] = True
-    # Sorted, a node that a path visits twice stands beside itself.
-    visits = np.sort(owner * len(topology.nodes) + head)
-    returns[visits[1:][np.diff(visits) == 0] // len(topology.nodes)] = True
-    barred = np.zeros(size, dtype=np.bool_)
-    for position, rules in enumerate(instance.rules):
-        passes = np.append(inner, False) & ~rules.transit[head]
-        barred[owner[(~rules.link_allowed[links] | passes) & (class_index == position)[owner]]] = True
-    return broken, returns, barred
 
 
 def _flows(plan: Plan) -> Iterator[Finding]:

@@ -55,3 +55,13 @@ SATURATION_SHARE = 1e-6
 
 #: A volume short of its cap by no more than this share, or this much of a mean demand, has reached it.
 CAP_SLACK_SHARE = 1e-8
+
+#: Scenarios are ranked by losses in whole bit/s, that is by so many decimals of Gbit/s, and links by as many of their
+#: utilisation: what differs by less differs by the order of sums alone.
+RANKED_DECIMALS = 9
+
+#: The shares that overloaded links pass on agree with the loads behind them when they are known to this much.
+DROP_SLACK_SHARE = 1e-9
+
+#: Probabilities of states that exclude each other may add up to this much more than 1 by rounding.
+PROBABILITY_SLACK = 1e-9

@@ -41,7 +41,9 @@ class Link:
     """One directed link; the two directions of a cable are two links with the same ``cable``.
 
     ``metric`` is the IGP metric, ``cost_per_gbps`` a price in the user's currency, ``interface`` the name of the
-    outgoing interface at ``source`` and ``gateway`` the IP address of the far end of the link.
+    outgoing interface at ``source`` and ``gateway`` the IP address of the far end of the link. ``unavailability`` is
+    the share of time that the link is down, or mean times say as much: between failures, from repair to failure, and
+    to repair.
     """
 
     id: str
@@ -58,6 +60,16 @@ class Link:
     cable: str | None = None
     interface: str | None = None
     gateway: str | None = None
+    unavailability: float | None = None
+    mtbf_hours: float | None = None
+    mttr_hours: float | None = None
+
+    @property
+    def share_down(self) -> float | None:
+        """Share of time that the link is down, as stated or by its mean times; None where neither is stated."""
+        if self.mtbf_hours is None or self.mttr_hours is None:
+            return self.unavailability
+        return self.mttr_hours / (self.mtbf_hours + self.mttr_hours)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,3 +167,20 @@ def _check_link(link: Link, index: dict[str, int], origin: str) -> None:
         figure = getattr(link, name)
         if not math.isfinite(figure) or figure < 0:
             raise InputError(f"{name} is {figure}", place=place, remedy="a figure of 0 or more is needed")
+    _check_time_down(link, place)
+
+
+def _check_time_down(link: Link, place: str) -> None:
+    """Check what a link says of its failures: a share of time, or two mean times."""
+    share, means = link.unavailability, (link.mtbf_hours, link.mttr_hours)
+    if share is not None and not 0 <= share <= 1:
+        raise InputError(f"unavailability is {share}", place=place, remedy="a share of time from 0 to 1 is needed")
+    stated = [mean for mean in means if mean is not None]
+    if not stated:
+        return
+    if len(stated) == 1 or share is not None:
+        remedy = "state mtbf_hours and mttr_hours, or unavailability alone"
+        raise InputError("mean times to failure and repair go together", place=place, remedy=remedy)
+    if not all(0 <= mean < math.inf for mean in stated) or sum(stated) == 0:
+        fault = f"mtbf_hours is {means[0]} and mttr_hours is {means[1]}"
+        raise InputError(fault, place=place, remedy="figures of 0 or more are needed, one of them above 0")

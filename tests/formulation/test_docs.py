@@ -18,7 +18,7 @@ from vbte.solve import Backend
 from vbte.solve.load import load_solver
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("models/README.md", "solvers/README.md", "bench/README.md")
+PAGES = ("models/README.md", "solvers/README.md", "bench/README.md", "vbte/allocate/priced/README.md")
 LINK = re.compile(r"\[([^]]+)\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 

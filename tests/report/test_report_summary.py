@@ -16,7 +16,7 @@ from vbte.plan import Plan
 from vbte.report.outcome import Outcome, disagreement, realise
 from vbte.report.series import series_summary
 from vbte.report.summary import summary_bytes
-from vbte.report.terminal import bar, series_view, summary_view
+from vbte.report.terminal import bar, engine_line, series_view, summary_view
 from vbte.report.text import gap_text, percent, plural, printable, termination_text, with_unit
 
 GOLD_AND_REST = [{"name": "gold", "priority": 1, "latency_bound_ms": 5.0}, {"name": "rest", "priority": 2}]
@@ -172,8 +172,29 @@ def test_shares_are_shown_as_percentages(share: float | None, text: str) -> None
 def test_nothing_proven_is_never_shown_as_a_figure() -> None:
     assert gap_text(None) == "not proven"
     assert termination_text({"reason": "feasible", "limit": "time"}, None) == "feasible, stopped by time, not proven"
+    assert (
+        termination_text({"reason": "feasible", "limit": "none"}, None, 0.01) == "feasible, not proven (1 % asked for)"
+    )
     assert (with_unit(None, "Gbit/s"), with_unit(1.5, "scale")) == ("-", "1.5 times all demands")
     assert (plural(1, "link"), plural(1200, "link")) == ("1 link", "1,200 links")
+
+
+def test_the_gap_asked_for_stands_beside_the_one_reached() -> None:
+    words = termination_text({"reason": "feasible", "limit": "time"}, 0.0312, 0.001)
+    assert words == "feasible, stopped by time, gap 3.12 % (0.1 % asked for)"
+
+
+def test_the_engine_line_names_classes_only_where_their_forms_differ() -> None:
+    engine = {"engine": "exact", "from_previous": False, "forms": {"gold": "paths", "rest": "paths"}}
+    assert engine_line(engine).plain == "engine: exact; paths"
+    mixed = {
+        "engine": "price-directed",
+        "from_previous": True,
+        "forms": {"gold": "paths", "[b]": "links", "x": "links"},
+    }
+    assert (
+        engine_line(mixed).plain == "engine: price-directed, from the previous plan; links for [b], x; paths for gold"
+    )
 
 
 def test_a_bar_is_full_at_capacity_and_shows_overload_by_colour() -> None:

@@ -368,3 +368,34 @@ def test_fresh_tables_of_a_larger_grid_agree_with_their_plan():
             flows += [(" ".join(top), 0.3 * (1.0 + c)), (" ".join(bottom), 0.7 * (1.0 + c))]
     plan = plan_of(instance, flows)
     assert compare(walk_plan(plan), plan).agrees
+
+
+@BOTH
+def test_a_failed_node_takes_its_links_and_lets_nothing_in(realisation):
+    plan = diamond(realisation)
+    report = walk(build_tables(plan), plan.instance.topology, offered_traffic(plan.instance), failed_nodes=("b",))
+    load = dict(zip(plan.instance.topology.link_index, report.link_load_gbps.tolist(), strict=True))
+    assert load["a-c"] == pytest.approx(8.0)
+    assert load["a-b"] == load["b-d"] == 0.0
+    (fault,) = report.faults
+    assert (fault.kind, fault.devices, fault.detail, fault.gbps) == (
+        FaultKind.BLACK_HOLE,
+        ("b",),
+        "the device failed",
+        1.0,
+    )
+
+
+@BOTH
+def test_with_everything_down_nothing_arrives(realisation):
+    plan = diamond(realisation)
+    topology = plan.instance.topology
+    report = walk(build_tables(plan), topology, offered_traffic(plan.instance), failed_links=list(topology.link_index))
+    assert report.delivered_gbps.tolist() == [0.0]
+
+
+@pytest.mark.parametrize("failed", [{"failed_links": ["a-z"]}, {"failed_nodes": ["a-b"]}])
+def test_what_is_not_there_can_not_fail(failed):
+    plan = diamond()
+    with pytest.raises(InputError, match="that could fail"):
+        walk(build_tables(plan), plan.instance.topology, offered_traffic(plan.instance), **failed)

@@ -14,7 +14,8 @@ from vbte.allocate.fallback import shortest_path_flows
 from vbte.allocate.forms import Forms, all_paths, choose_forms, distinct_paths, first_paths
 from vbte.allocate.integer import solve_with_integers
 from vbte.allocate.max_min import solve_max_min
-from vbte.allocate.priced.engine import n_link_flows, plan_by_prices, unsupported
+from vbte.allocate.priced.engine import plan_by_prices
+from vbte.allocate.priced.scope import n_link_flows, unsupported
 from vbte.allocate.settle import settle
 from vbte.bounds import FULL_SHARE, StageEntry, StageProblem, stage_problem, stage_sequence
 from vbte.errors import InputError, SolverError
@@ -54,6 +55,8 @@ def allocate(
         if by_prices(problem, tools):
             plan = _plan_by_prices(tools, plan, entries, shortest, previous)
         else:
+            if previous is not None:
+                tools.progress("the exact engine starts afresh: the previous plan is not used")
             plan = _plan_together(tools, plan, entries, shortest)
     certificates = certified(plan, oracle)
     return replace(plan, certificates=certificates, termination=overall(certificates))
@@ -74,7 +77,7 @@ def by_prices(problem: StageProblem, tools: Tools) -> bool:
         raise InputError(
             f"the price-directed engine can't do this: {lacking}",
             place=f"solver profile {tools.profile.name!r}",
-            remedy="say `engine: exact` or `engine: auto`, or change the model",
+            remedy="say `engine: exact` or `engine: auto` (or --engine), or change the model",
         )
     return True
 
@@ -93,9 +96,13 @@ def _plan_by_prices(
     instance = plan.instance
     present = np.unique(instance.class_index[np.isin(instance.priority, entries[0][2])]).tolist()
     forms = {instance.rules[c].policy.name: "near-shortest links by destination" for c in present}
-    return replace(
-        plan, engine=replace(plan.engine, engine=str(Engine.PRICE_DIRECTED), forms={**plan.engine.forms, **forms})
+    report = replace(
+        plan.engine,
+        engine=str(Engine.PRICE_DIRECTED),
+        forms={**plan.engine.forms, **forms},
+        gap=tools.profile.gap,
     )
+    return replace(plan, engine=report)
 
 
 def _empty_plan(instance: Instance, profile: SolverProfile) -> Plan:

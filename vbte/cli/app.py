@@ -10,7 +10,6 @@ import logging
 import sys
 import traceback
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -83,28 +82,19 @@ def plan(
     ],
     demands: options.Demands = None,
     model: options.Model = None,
-    solver: Annotated[
-        str, typer.Option("--solver", "-s", metavar="NAME|FILE", help="Solver profile; 'vbte solvers' lists them.")
-    ] = "highs",
-    combine: Annotated[
-        Literal["worst-case", "each"] | None, typer.Option(help="Several matrices: one plan for all, or one of each.")
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, max=1024, metavar="N", help="With --combine each: plan in so many processes at a time."),
-    ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="With --combine each: plan on the Dask cluster of this scheduler."),
-    ] = None,
     realisation: Annotated[
         Literal["source-routed", "hop-by-hop"] | None,
         typer.Option(help="How devices carry the plan, if not as the model says."),
     ] = None,
-    time_limit: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Stop then, with the best plan so far.")
-    ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, max=256, help="Threads of the solver.")] = None,
+    solver: options.Solver = "highs",
+    engine: options.Engine = None,
+    gap: options.Gap = None,
+    time_limit: options.TimeLimit = None,
+    threads: options.Threads = None,
+    previous: options.Previous = None,
+    combine: options.Combine = None,
+    workers: options.Workers = None,
+    cluster: options.Cluster = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
     topology_format: options.TopologyFormat = None,
@@ -114,14 +104,26 @@ def plan(
     volume_unit: options.VolumeUnit = None,
 ) -> None:
     """Plan paths for demands, prove the plan and write it with its tables to a directory."""
-    from vbte.cli.inputs import Sources
+    from vbte.cli.inputs import SolverChoice, Sources
     from vbte.cli.planning import PlanRequest, run_plan
 
     sources = Sources(
         topology, tuple(demands or ()), topology_format, demands_format, capacity_unit, default_capacity, volume_unit
     )
-    request = PlanRequest(sources, out, model, solver, combine, realisation, time_limit, threads, as_json, quiet)
-    run_plan(replace(request, workers=workers, cluster=cluster))
+    request = PlanRequest(
+        sources,
+        out,
+        model=model,
+        solver=SolverChoice(solver, engine, gap, time_limit, threads),
+        realisation=realisation,
+        previous=previous,
+        combine=combine,
+        workers=workers,
+        cluster=cluster,
+        as_json=as_json,
+        quiet=quiet,
+    )
+    run_plan(request)
 
 
 @app.command()
@@ -157,6 +159,36 @@ def tables(
         raise UsageError("--part and --previous go with --adapter")
     else:
         show_tables(directory, device)
+
+
+@app.command()
+def whatif(
+    directory: options.PlanDirectory,
+    scenarios: Annotated[
+        str, typer.Option("--scenarios", metavar="cable|node|srlg|pairs|likely|FILE", help="What fails.")
+    ] = "cable",
+    cutoff: Annotated[
+        float | None, typer.Option(metavar="P", help="With likely: leave out states less probable; 1e-6 if not stated.")
+    ] = None,
+    matrix: Annotated[int, typer.Option(min=1, metavar="N", help="Which of the plan's demand matrices.")] = 1,
+    replan: Annotated[bool, typer.Option("--replan", help="Plan what is left in each scenario, too.")] = False,
+    solver: Annotated[
+        str, typer.Option("--solver", "-s", metavar="NAME|FILE", help="With --replan: the solver profile.")
+    ] = "highs",
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=1024, metavar="N", help="With --replan: in so many processes at a time.")
+    ] = None,
+    walk: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Walk the files in the N worst scenarios to confirm the figures.")
+    ] = 3,
+    top: Annotated[int, typer.Option(min=1, metavar="N", help="Scenarios shown; --json has all.")] = 10,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Show what failures do to a plan: after the devices' own repair and, if asked, after a re-plan; worst first."""
+    from vbte.cli.failing import WhatIfRequest, run_what_if
+
+    run_what_if(WhatIfRequest(directory, scenarios, cutoff, matrix, replan, solver, workers, walk, top, as_json, quiet))
 
 
 @app.command()

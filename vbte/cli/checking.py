@@ -10,7 +10,7 @@ import orjson
 from rich.text import Text
 
 from vbte.cli.console import output
-from vbte.errors import InputError
+from vbte.cli.directory import plan_directories
 from vbte.proof import CheckReport, check
 from vbte.report.terminal import empty_table
 from vbte.report.text import gap_text, plural, printable
@@ -32,22 +32,6 @@ def run_check(directory: Path, *, as_json: bool) -> bool:
         for plan, report in reports.items():
             _show(plan, report)
     return all(report.ok for report in reports.values())
-
-
-def plan_directories(directory: Path) -> list[Path]:
-    """Return the directory itself, or the plans in it when it is that of a series.
-
-    Raises InputError when it is neither.
-    """
-    try:
-        if (directory / "plan.json").exists() or not directory.is_dir():
-            return [directory]
-        plans = sorted(path.parent for path in directory.glob("*/plan.json"))
-    except OSError as error:
-        raise InputError(f"can't be read: {error.strerror or error}", place=str(directory)) from None
-    if not plans:
-        raise InputError("holds no plan", place=str(directory), remedy="name a directory that vbte plan wrote")
-    return plans
 
 
 def _document(plan: str, report: CheckReport) -> dict[str, Any]:

@@ -60,6 +60,22 @@ def require_replaceable(directory: Path) -> None:
         raise UsageError(f"{directory} holds files that are not a plan's ({foreign[0]}); name another directory")
 
 
+def plan_directories(directory: Path) -> list[Path]:
+    """Return the directory itself, or the plans in it when it is that of a series.
+
+    Raises InputError when it is neither.
+    """
+    try:
+        if (directory / "plan.json").exists() or not directory.is_dir():
+            return [directory]
+        plans = sorted(path.parent for path in directory.glob("*/plan.json"))
+    except OSError as error:
+        raise InputError(f"can't be read: {error.strerror or error}", place=str(directory)) from None
+    if not plans:
+        raise InputError("holds no plan", place=str(directory), remedy="name a directory that vbte plan wrote")
+    return plans
+
+
 def write_files(directory: Path, files: Mapping[str, bytes]) -> None:
     """Put files (relative path -> content) into a directory."""
     for name, content in files.items():

@@ -1,19 +1,25 @@
-"""What the options about inputs mean: files, names of datasets, units and defaults."""
+"""What the options about inputs mean: files, names of datasets, units and defaults, solvers, earlier plans."""
 
 from __future__ import annotations
 
 import os
 import re
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vbte.catalogue import Dataset, datasets, load_model
+from vbte.cli.directory import plan_directories
 from vbte.demands import DemandMatrix
-from vbte.errors import UsageError
+from vbte.errors import InputError, InputWarning, UsageError
+from vbte.plan import Plan
 from vbte.policy import PlanningModel, Realisation
 from vbte.read import TopologyDefaults, read_demand_series, read_demands, read_topology
-from vbte.solve import SolverProfile
+from vbte.read.plan_file import read_plan
+from vbte.report.series import plan_directory
+from vbte.solve import Engine, SolverProfile
 from vbte.solve.load import load_solver
+from vbte.tolerance import OPTIMALITY_GAP_SHARE
 from vbte.topology import Topology
 from vbte.units import gbps_factor
 
@@ -81,12 +87,73 @@ def dataset_named(name: str) -> Dataset | None:
     return None if os.sep in name or "." in name else datasets().get(name)
 
 
-def read_solver(name: str, time_limit_s: float | None, threads: int | None) -> SolverProfile:
-    """Return a solver profile with the time limit and the number of threads given on the command line."""
-    if time_limit_s is not None and not 0 < time_limit_s < float("inf"):
-        raise UsageError(f"--time-limit is {time_limit_s:g}; a number of seconds above 0 is needed")
-    given = {"time_limit_s": time_limit_s, "threads": threads}
-    return load_solver(name).model_copy(update={key: value for key, value in given.items() if value is not None})
+@dataclass(frozen=True)
+class SolverChoice:
+    """Options that say how plans are found: a solver profile, and what the command line has otherwise than it says."""
+
+    profile: str = "highs"
+    engine: str | None = None
+    gap: float | None = None
+    time_limit_s: float | None = None
+    threads: int | None = None
+
+    def read(self) -> SolverProfile:
+        """Return the profile with what was given. Raises UsageError for what can't be."""
+        if self.time_limit_s is not None and not 0 < self.time_limit_s < float("inf"):
+            raise UsageError(f"--time-limit is {self.time_limit_s:g}; a number of seconds above 0 is needed")
+        if self.gap is not None and not OPTIMALITY_GAP_SHARE <= self.gap < 1:
+            raise UsageError(
+                f"--gap is {self.gap:g}; a share of {OPTIMALITY_GAP_SHARE:g} or more and below 1 is needed, "
+                "such as 0.001 for 0.1 %"
+            )
+        given = {
+            "engine": None if self.engine is None else Engine(self.engine),
+            "gap": self.gap,
+            "time_limit_s": self.time_limit_s,
+            "threads": self.threads,
+        }
+        update = {key: value for key, value in given.items() if value is not None}
+        profile = load_solver(self.profile).model_copy(update=update)
+        if self.gap is not None and profile.engine is Engine.EXACT:
+            raise UsageError(
+                "--gap says when the price-directed engine stops, and the exact engine goes on to the optimum; "
+                "leave it out, or say --engine auto"
+            )
+        return profile
+
+
+def previous_plans(directory: Path, n_plans: int, *, each: bool) -> list[Plan | None]:
+    """Return the earlier plan that each of so many plans starts from.
+
+    The plan of ``directory`` serves all. Where it is a series, and ``each`` matrix gets a plan of its own, each starts
+    from the plan of its number, None where the series has none. Raises InputError when there is no plan to read.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Of names in its own model, which was warned of when it was made.
+            warnings.simplefilter("ignore", InputWarning)
+            return _previous_plans(directory, n_plans, each=each)
+    except InputError as error:
+        raise error.at(f"--previous {error.place}") from None
+    except OSError as error:
+        raise InputError(f"can't be read: {error.strerror}", place=f"--previous {directory}") from None
+
+
+def _previous_plans(directory: Path, n_plans: int, *, each: bool) -> list[Plan | None]:
+    if not directory.exists():
+        raise InputError(
+            "is not there", place=str(directory), remedy="leave --previous out where no plan was made before"
+        )
+    found = plan_directories(directory)
+    if found == [directory]:
+        return [read_plan(directory)] * n_plans
+    numbered = {path.name: path for path in found}
+    wanted = [numbered.get(plan_directory(position)) for position in range(n_plans)]
+    if not each or not any(wanted):
+        raise InputError(
+            "holds plans, and is none itself", place=str(directory), remedy=f"name one of them, such as {found[0]}"
+        )
+    return [None if path is None else read_plan(path) for path in wanted]
 
 
 def parse_rate(text: str, unit: str | None = None) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,13 @@ from rich.text import Text
 from vbte.api import optimize
 from vbte.cli.console import Progress, output, progress, say
 from vbte.cli.directory import locked, publish, real_directory, require_replaceable
-from vbte.cli.inputs import Sources, read_solver
+from vbte.cli.inputs import SolverChoice, Sources, previous_plans
 from vbte.cli.interrupts import Interrupts, interrupts
 from vbte.demands import DemandMatrix
 from vbte.errors import SolverError, UsageError
 from vbte.fan_out import Crew, Watch, crew_of, run_each
 from vbte.fan_out.cluster import checked_address, cluster
-from vbte.plan import Reason
+from vbte.plan import Plan, Reason
 from vbte.policy import PlanningModel
 from vbte.report.outcome import SUMMARY_FILE, realise
 from vbte.report.series import series_files, series_summary
@@ -38,25 +38,28 @@ class PlanRequest:
     sources: Sources
     out: Path
     model: str | None = None
-    solver: str = "highs"
-    combine: str | None = None
+    solver: SolverChoice = field(default_factory=SolverChoice)
     realisation: str | None = None
-    time_limit_s: float | None = None
-    threads: int | None = None
-    as_json: bool = False
-    quiet: bool = False
+    previous: Path | None = None
+    combine: str | None = None
     workers: int | None = None
     cluster: str | None = None
+    as_json: bool = False
+    quiet: bool = False
 
 
 @dataclass(frozen=True)
 class _Question:
-    """What was read."""
+    """What was read; ``previous`` has the earlier plan that each of ``matrices`` starts from by itself.
+
+    Where one plan serves all matrices, all entries are the same.
+    """
 
     topology: Topology
     matrices: Sequence[DemandMatrix]
     model: PlanningModel
     profile: SolverProfile
+    previous: Sequence[Plan | None]
 
 
 #: Summary, and files by path relative to the directory.
@@ -113,7 +116,7 @@ def _crew(request: PlanRequest) -> AbstractContextManager[Crew | None]:
 
 def _read(request: PlanRequest, report: Progress) -> _Question:
     report(f"reading {request.sources.topology}")
-    profile = read_solver(request.solver, request.time_limit_s, request.threads)
+    profile = request.solver.read()
     model = request.sources.read_model(request.model, request.realisation)
     topology = request.sources.read_topology()
     matrices = request.sources.read_demands(topology)
@@ -122,8 +125,12 @@ def _read(request: PlanRequest, report: Progress) -> _Question:
             f"{len(matrices)} demand matrices: add --combine worst-case for one plan that serves all of them, or "
             "--combine each for a plan of each"
         )
+    previous: list[Plan | None] = [None] * len(matrices)
+    if request.previous is not None:
+        report(f"reading {request.previous}")
+        previous = previous_plans(request.previous, len(matrices), each=request.combine == "each")
     report(totals_read(topology, matrices))
-    return _Question(topology, matrices, model, profile)
+    return _Question(topology, matrices, model, profile, previous)
 
 
 def totals_read(topology: Topology, matrices: Sequence[DemandMatrix]) -> str:
@@ -151,6 +158,7 @@ def _planned(question: _Question, report: Progress | None = None, deadline: Dead
         solver=question.profile,
         progress=report,
         deadline=deadline,
+        previous=question.previous[0],
     )
     if report is not None:
         report("building tables and walking them")
@@ -161,7 +169,8 @@ def _planned(question: _Question, report: Progress | None = None, deadline: Dead
 
 def _plan_each(question: _Question, state: Interrupts, report: Progress, *, crew: Crew | None) -> _Result:
     """Return summary and files of a plan for every matrix; after Ctrl-C those planned so far are kept."""
-    questions = [replace(question, matrices=(matrix,)) for matrix in question.matrices]
+    pairs = zip(question.matrices, question.previous, strict=True)
+    questions = [replace(question, matrices=(matrix,), previous=(previous,)) for matrix, previous in pairs]
     results = _planned_here(questions, state, report) if crew is None else _planned_by(crew, questions, state, report)
     files: dict[str, bytes] = {}
     summaries: dict[int, Mapping[str, Any]] = {}
@@ -196,5 +205,6 @@ def _planned_by(
     )
     profile = with_threads_within(questions[0].profile, crew.cores_each)
     jobs = [replace(question, profile=profile) for question in questions]
-    shared = [part for job in jobs for part in (job.topology, job.model, job.profile)]
+    parts = ((job.topology, job.model, job.profile, *job.previous) for job in jobs)
+    shared = [part for of_job in parts for part in of_job if part is not None]
     return run_each(_planned, jobs, crew, shared=shared, watch=watch)

@@ -66,6 +66,9 @@ LINK_FIELDS: Mapping[str, Kind] = {
     "encrypted": Kind.FLAG,
     "drained": Kind.FLAG,
     "cable": Kind.TEXT,
+    "unavailability": Kind.FIGURE,
+    "mtbf_hours": Kind.FIGURE,
+    "mttr_hours": Kind.FIGURE,
     "bidirectional": Kind.FLAG,
     **{f"{name}_reverse": kind for name, kind in _DIRECTED_FIELDS.items()},
 }

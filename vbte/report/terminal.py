@@ -168,7 +168,7 @@ def _head(summary: Mapping[str, Any]) -> Iterator[RenderableType]:
         f"{format_gbps(summary['demand_gbps'])} admitted ({_share_admitted(summary)})"
     )
     yield Text(
-        f"plan: {termination_text(summary['termination'], summary['max_gap'])}; busiest link "
+        f"plan: {termination_text(summary['termination'], summary['max_gap'], summary['engine']['gap'])}; busiest link "
         f"{percent(summary['max_utilization'])}",
         style="bold",
     )
@@ -212,6 +212,19 @@ def _tail(summary: Mapping[str, Any]) -> Iterator[RenderableType]:
             f"{format_gbps(lost['gbps_at_stake'])} at stake: see cannot_realise in tables/devices",
             style="yellow",
         )
+    if summary["engine"]["forms"]:
+        yield engine_line(summary["engine"])
+
+
+def engine_line(engine: Mapping[str, Any]) -> Text:
+    """Return which engine found the plan, and in which form it had each class."""
+    classes: dict[str, list[str]] = {}
+    for name, form in engine["forms"].items():
+        classes.setdefault(form, []).append(printable(name))
+    alone = len(classes) == 1
+    forms = [form if alone else f"{form} for {', '.join(names)}" for form, names in sorted(classes.items())]
+    started = ", from the previous plan" if engine["from_previous"] else ""
+    return Text(f"engine: {engine['engine']}{started}; {'; '.join(forms)}")
 
 
 def baseline_line(baseline: Mapping[str, Any], summary: Mapping[str, Any] | None = None) -> Text:

@@ -53,12 +53,17 @@ def with_unit(value: float | None, unit: str) -> str:
     return f"{value:.5g} {'times all demands' if unit == 'scale' else unit}"
 
 
-def termination_text(termination: Mapping[str, Any], max_gap: float | None) -> str:
-    """Return how the work ended: ``'optimal'``, or ``'feasible, stopped by time, gap 3.1 %'``."""
+def termination_text(termination: Mapping[str, Any], max_gap: float | None, asked: float | None = None) -> str:
+    """Return how the work ended: ``'optimal, gap 0 %'``, or ``'feasible, stopped by time, gap 3.1 %'``.
+
+    ``asked`` is the gap that was asked for, where it was not the optimum.
+    """
     words = [str(termination["reason"])]
     if termination["limit"] != "none":
         words.append(f"stopped by {termination['limit']}")
     words.append(f"gap {gap_text(max_gap)}" if max_gap is not None else NOT_PROVEN)
+    if asked is not None:
+        words[-1] += f" ({percent(asked)} asked for)"
     return ", ".join(words)
 
 

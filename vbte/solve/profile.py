@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from vbte.policy import Name, Record
+from vbte.tolerance import OPTIMALITY_GAP_SHARE
 
 
 class Backend(StrEnum):
@@ -49,7 +50,7 @@ class SolverProfile(Record):
     solver: str | None = None
     algorithm: Algorithm = Algorithm.CHOOSE
     engine: Engine = Engine.AUTO
-    gap: float = Field(default=1e-3, ge=1e-6, lt=1)
+    gap: float = Field(default=1e-3, ge=OPTIMALITY_GAP_SHARE, lt=1)
     time_limit_s: Annotated[float, Field(gt=0)] | None = None
     iteration_limit: Annotated[int, Field(ge=0)] | None = None
     threads: int = Field(default=1, ge=1, le=256)

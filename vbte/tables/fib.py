@@ -72,6 +72,32 @@ class Fib:
     default_instance: int
 
 
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Next-hop groups as they are written, whatever has failed; groups and next hops are those of the ``Fib``.
+
+    Group g has members ``member_start[g]:member_start[g + 1]`` with ``member_hop`` and the integer ``member_weight``;
+    ``backup[g]`` takes over from it, -1 for none, when any member is down (``backup_is_early``) or when all are.
+    Next hop h fails with any of the links ``hop_links[hop_start[h]:hop_start[h + 1]]``, in the order visited.
+    """
+
+    member_start: Positions
+    member_hop: Positions
+    member_weight: Positions
+    backup: Positions
+    backup_is_early: BoolArray
+    hop_start: Positions
+    hop_links: Positions
+
+
+def read_groups(
+    devices: Devices, topology: Topology, classes: Sequence[str], tenants: Sequence[str]
+) -> tuple[Fib, Groups]:
+    """Return the forwarding arrays with nothing failed, and the groups behind them. Errors as in ``read_fib``."""
+    reader = _reader(devices, topology, tenants, frozenset(), with_groups=True)
+    return reader.finish(classes, tenants), reader.groups()
+
+
 def read_fib(
     devices: Devices,
     topology: Topology,
@@ -84,20 +110,29 @@ def read_fib(
     A next hop fails when one of its links does; groups then share among the rest, or fall back on their backup.
     Raises InputError when a table belongs to no node of the topology.
     """
-    reader = _Reader(topology, tenants, frozenset(failed_links))
+    return _reader(devices, topology, tenants, frozenset(failed_links)).finish(classes, tenants)
+
+
+def _reader(
+    devices: Devices, topology: Topology, tenants: Sequence[str], failed: frozenset[str], *, with_groups: bool = False
+) -> _Reader:
+    reader = _Reader(topology, tenants, failed, with_groups=with_groups)
     for name in sorted(devices):
         if name not in topology.node_index:
             raise InputError(f"tables for device {name!r}, which the topology does not have", place=topology.origin)
         reader.add(topology.node_index[name], devices[name])
-    return reader.finish(classes, tenants)
+    return reader
 
 
 class _Reader:
     """Collects columns device by device; next hop 0 is the broken one that dangling ids lead to."""
 
-    def __init__(self, topology: Topology, tenants: Sequence[str], failed: frozenset[str]) -> None:
+    def __init__(
+        self, topology: Topology, tenants: Sequence[str], failed: frozenset[str], *, with_groups: bool
+    ) -> None:
         self._topology = topology
         self._failed = failed
+        self._with_groups = with_groups
         self._instances: dict[str, int] = {}
         self._tables: dict[str, int] = {}
         self._tenants = {name: code for code, name in enumerate(tenants)}
@@ -105,6 +140,7 @@ class _Reader:
         # Packed numbers: as Python objects they would take several times the memory of all tables' files.
         self._hop_kind, self._hop_link, self._hop_lives = _packed(HopKind.BROKEN), _packed(-1), _packed(True)
         self._labels, self._label_count = _packed(), _packed(0)
+        self._hop_links, self._hop_link_count = _packed(), _packed(0)
         self._member_hop, self._member_weight, self._member_count = _packed(), _packed(), _packed()
         self._backup, self._backup_is_early = _packed(), _packed()
         self._route = tuple(_packed() for _ in range(8))
@@ -127,7 +163,7 @@ class _Reader:
 
     def _add_hops(self, device: int, table: DeviceTable) -> None:
         kinds = {"link": HopKind.LINK, "segments": HopKind.SEGMENTS, "local": HopKind.LOCAL}
-        failed = self._failed
+        failed, known = self._failed, self._topology.link_index
         for hop in table["next_hops"]:
             links, labels = hop["links"], hop["labels"]
             code, link = kinds.get(hop["kind"], HopKind.BROKEN), -1
@@ -139,6 +175,10 @@ class _Reader:
             self._hop_lives.append(not failed or failed.isdisjoint(links))
             self._labels.extend(labels)
             self._label_count.append(len(labels))
+            if self._with_groups:
+                found = [known[name] for name in links if name in known]
+                self._hop_links.extend(found)
+                self._hop_link_count.append(len(found))
 
     def _own_link(self, device: int, name: str | None) -> int:
         """Return the position of a link that leaves the device, -1 for any other."""
@@ -217,6 +257,18 @@ class _Reader:
             table_of_class=np.array(table_of_class, dtype=np.int64).reshape(n_nodes, len(classes)),
             instance_of_tenant=_integers([self._instances.get(network_instance(name), -1) for name in tenants]),
             default_instance=self._instances.get(network_instance(""), -2),
+        )
+
+    def groups(self) -> Groups:
+        """Return the groups as written."""
+        return Groups(
+            member_start=_starts(self._member_count),
+            member_hop=_integers(self._member_hop),
+            member_weight=_integers(self._member_weight),
+            backup=_integers(self._backup),
+            backup_is_early=np.array(self._backup_is_early, dtype=np.bool_),
+            hop_start=_starts(self._hop_link_count),
+            hop_links=_integers(self._hop_links),
         )
 
     def _living(self) -> tuple[Positions, Positions, FloatArray]:

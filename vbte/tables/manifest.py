@@ -18,11 +18,14 @@ from vbte.tables.commodities import BPS_PER_GBPS
 from vbte.tables.drafts import SHARE_DECIMALS
 from vbte.tables.realised import Realised
 from vbte.tables.schema import SCHEMA, UNHASHED, DeviceFile, DeviceTable, Inputs, Manifest, Step, Totals
-from vbte.topology import FloatArray, Topology
+from vbte.topology import FloatArray, Link, Topology
 from vbte.write.atomic import safe_file_name
 
 #: Bit/s by which floating-point sums of loads may differ for no reason.
 _SUMMATION_NOISE_BPS = 0.01
+
+#: Facts of links that came after the first plans were published.
+_FAILURE_FACTS = frozenset(("unavailability", "mtbf_hours", "mttr_hours"))
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,7 @@ def _steps(devices: Sequence[DeviceFacts]) -> list[Step]:
 def _inputs(instance: Instance) -> Inputs:
     topology, model = instance.topology, instance.model
     return {
-        "topology": sha256(orjson.dumps([topology.nodes, topology.links])),
+        "topology": sha256(orjson.dumps([topology.nodes, [_hashed(link) for link in topology.links]])),
         "model": sha256(
             orjson.dumps(
                 model.model_dump(mode="json", by_alias=True, exclude_defaults=True), option=orjson.OPT_SORT_KEYS
@@ -173,6 +176,15 @@ def _inputs(instance: Instance) -> Inputs:
         ),
         "demands": [_demand_hash(matrix) for matrix in instance.demands],
     }
+
+
+def _hashed(link: Link) -> dict[str, object]:
+    """Return the facts of a link that its topology's hash covers.
+
+    How often it fails counts where it is stated only: plans made before links could say so keep their hash.
+    """
+    facts = {name: getattr(link, name) for name in Link.__dataclass_fields__}
+    return {name: fact for name, fact in facts.items() if fact is not None or name not in _FAILURE_FACTS}
 
 
 def _demand_hash(matrix: DemandMatrix) -> str:

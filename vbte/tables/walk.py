@@ -6,10 +6,11 @@ It reads nothing but the tables' content and the topology's ends of links; how t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from vbte.errors import InputError
 from vbte.instance import Instance
 from vbte.plan import Plan
 from vbte.policy import CapacityRule
@@ -94,14 +95,31 @@ def offered_traffic(instance: Instance, matrix: int = 0) -> Offered:
     )
 
 
-def walk(tables: Tables, topology: Topology, offered: Offered, *, failed_links: Collection[str] = ()) -> WalkReport:
+def walk(
+    tables: Tables,
+    topology: Topology,
+    offered: Offered,
+    *,
+    failed_links: Collection[str] = (),
+    failed_nodes: Collection[str] = (),
+) -> WalkReport:
     """Push the offered traffic through the tables.
 
     Devices on which links failed drop the members that use them and split by the weights of the rest, or by the
-    backup; head ends are taken to know the state of the whole path of each segment list. Faults are reported, not
-    raised; InputError is raised when a table belongs to no node of the topology.
+    backup; head ends are taken to know the state of the whole path of each segment list. With a node all its links
+    fail, and what would enter there is a black hole. Faults are reported, not raised; InputError is raised when a
+    table belongs to no node of the topology, and when what failed is no link or node of it.
     """
-    return _walked(tables, _fib(tables, topology, offered, failed_links), topology, offered)
+    for kind, names, known in (
+        ("link", failed_links, topology.link_index),
+        ("node", failed_nodes, topology.node_index),
+    ):
+        for name in names:
+            if name not in known:
+                raise InputError(f"no {kind} {name!r} that could fail", place=topology.origin, remedy="mend the name")
+    dead = frozenset(failed_nodes)
+    down = {link.id for link in topology.links if link.source in dead or link.target in dead}.union(failed_links)
+    return _walked(tables, _fib(tables, topology, offered, down), topology, offered, dead)
 
 
 def walk_matrices(tables: Tables, instance: Instance) -> Iterator[WalkReport]:
@@ -119,10 +137,16 @@ def _fib(tables: Tables, topology: Topology, offered: Offered, failed_links: Col
         return read_fib(tables.devices, topology, offered.classes, offered.tenants, failed_links)
 
 
-def _walked(tables: Tables, fib: Fib, topology: Topology, offered: Offered) -> WalkReport:
+def _walked(
+    tables: Tables, fib: Fib, topology: Topology, offered: Offered, failed_nodes: Collection[str] = ()
+) -> WalkReport:
     tally = Tally(topology, offered, len(topology.links))
     engine = walk_labels if tables.manifest["realisation"] == "source-routed" else walk_hops
-    engine(fib, topology, offered, tally)
+    lost = np.flatnonzero(np.isin(offered.ingress, [topology.node_index[node] for node in failed_nodes]))
+    tally.fault(FaultKind.BLACK_HOLE, "the device failed", offered.ingress[lost], offered.gbps[lost], lost)
+    sent = offered.gbps.copy()
+    sent[lost] = 0.0
+    engine(fib, topology, replace(offered, gbps=sent), tally)
     n_classes = len(offered.classes)
     volume = np.bincount(offered.class_index, weights=offered.gbps, minlength=n_classes).astype(np.float64)
     bound_bps = tables.manifest["link_error_bps"]

@@ -112,7 +112,9 @@ class _LabelWalk:
         rows = np.flatnonzero((fib.route_label >= 0) & (fib.route_group >= 0))
         cell = fib.route_device[rows], np.searchsorted(self._codes, fib.route_label[rows])
         group = fib.route_group[rows]
-        hop = fib.member_hop[np.minimum(fib.member_start[group], max(0, len(fib.member_hop) - 1))]
+        # Behind the last member stands the broken next hop: with everything down there is no member at all.
+        member_hop = np.append(fib.member_hop, 0)
+        hop = member_hop[fib.member_start[group]]
         lone = (np.diff(fib.member_start)[group] == 1) & (fib.hop_kind[hop] == HopKind.LINK)
         action[cell] = np.where(lone, _Action.FORWARD, _Action.SPREAD)
         argument[cell] = np.where(lone, fib.hop_link[hop], group)

@@ -50,6 +50,8 @@ def engine_document(engine: EngineReport) -> dict[str, Any]:
         "rows": engine.rows,
         "columns": engine.columns,
         "columns_generated": engine.columns_generated,
+        "gap": engine.gap,
+        "from_previous": engine.from_previous,
     }
 
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import OptimizeResult, minimize
+from scipy.optimize import Bounds, OptimizeResult, minimize
 
 from vbte.allocate.priced.market import Market
 from vbte.allocate.priced.routing import Routing, Spread
@@ -138,11 +138,16 @@ def descend(
 
     options = {"maxiter": step.iterations, "maxfun": 2 * step.iterations, "maxcor": _MEMORY, "ftol": 0.0, "gtol": 0.0}
     start = _inverse_softplus(np.maximum(prices[priced], 1e-6 * temperature) / temperature) / stretch
+    # No price need be higher than what anything is worth.
+    highest = _inverse_softplus(np.array([2.0 * market.forced_worth / temperature]))[0] / stretch
+    start = np.minimum(start, highest)
+    bounds = Bounds(np.full(len(start), -np.inf), highest)
     best: OptimizeResult = minimize(
         objective,
         start,
         jac=True,
         method="L-BFGS-B",
+        bounds=bounds,
         callback=after_iteration,
         options=options,  # type: ignore
     )

@@ -19,23 +19,21 @@ from vbte.allocate.exact import Tools
 from vbte.allocate.fallback import shortest_path_flows
 from vbte.allocate.priced.contraction import dearest
 from vbte.allocate.priced.descent import Descent, descend
+from vbte.allocate.priced.exchange import FIGURE_SHARE, exact_prices, last_priced, market_prices
 from vbte.allocate.priced.market import Group, Market, build_groups
-from vbte.allocate.priced.outlook import FLOW_KINDS, Outlook, figure_weights, look_out, market
+from vbte.allocate.priced.outlook import FLOW_KINDS, Outlook, look_out, market
 from vbte.allocate.priced.primal import Routes, cut, fitted, near_shortest
 from vbte.allocate.priced.routing import AllPaths
 from vbte.allocate.priced.warm import carried_over
 from vbte.allocate.settle import settle
-from vbte.bounds import StageEntry, StageProblem, lagrangian_bound, stage_problem, stage_value
+from vbte.bounds import StageEntry, lagrangian_bound, stage_problem, stage_value
 from vbte.errors import SolverError
-from vbte.oracle import PathOracle, merged_paths, select_paths
+from vbte.oracle import merged_paths, select_paths
 from vbte.plan import Certificate, Limit, PathSet, Plan, Prices, Reason, Termination
-from vbte.policy import Admission, CandidateKind, CapacityRule, Split, StageKind
+from vbte.policy import Admission, CapacityRule, StageKind
 from vbte.solve import Deadline
 from vbte.tolerance import CAPACITY_SLACK_SHARE, OPTIMALITY_GAP_SHARE
 from vbte.topology import FloatArray
-
-#: Stages that the engine can do.
-SUPPORTED_KINDS = (StageKind.ADMITTED, StageKind.MAX_UTILIZATION, StageKind.CONCURRENT, *FLOW_KINDS)
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,9 @@ class Level:
     dag_iterations: int
 
 
-#: The first descent, which only has to show which links matter.
-SCOUT = Level(0.11, 3e-3, 25, 0)
+#: The first descents, which only have to show which links matter. Starting hot is what makes networks converge where
+#: thousands of links have a price; where few have, the first or second shows them all.
+SCOUTS = (Level(0.5, 1e-2, 30, 0), Level(0.22, 5e-3, 40, 0), Level(0.11, 3e-3, 60, 0))
 
 #: What follows, until the gap is small enough.
 LEVELS = (
@@ -74,43 +73,14 @@ LEFT_OVER = 0.1
 #: Traffic that misses the room by more than this times the gap asked for is not made into a plan.
 WORTH_CUTTING = 10.0
 
+#: The first look where thousands of links have a price and the contracted network can't show them: hotter and longer.
+WIDE = Level(0.06, 2e-3, 60, 60)
+
 #: Links kept in the contracted network: this many at first, twice as many when too many of them get a price.
 ACTIVE_LINKS = 200
 
 #: Link flows of a contracted program beyond which it is left alone.
 CONTRACTED_COLUMNS = 120_000
-
-#: Mean shortest path, as a share of what the least important volume is worth, in stages that sum along paths.
-FIGURE_SHARE = 0.1
-
-
-def unsupported(problem: StageProblem) -> str | None:
-    """Return what in a model or its classes the engine can't do, None when it can do all of it."""
-    instance = problem.instance
-    model = instance.model
-    if instance.n_matrices > 1:
-        return "one plan for several demand matrices"
-    if model.candidate_paths.kind is not CandidateKind.ALL:
-        return f"candidate_paths: {model.candidate_paths.kind}"
-    for stage in model.stages:
-        if stage.kind not in SUPPORTED_KINDS:
-            return f"a {stage.kind} stage"
-    for c in np.unique(instance.class_index[problem.scope]).tolist():
-        rules = instance.rules[c]
-        if rules.depends_on_path:
-            return f"class {rules.policy.name!r}: bounds on whole paths, or things that each path must pass"
-        if rules.policy.split is Split.EQUAL_BUNDLES:
-            return f"class {rules.policy.name!r}: split: equal_bundles"
-    return None
-
-
-def n_link_flows(problem: StageProblem, oracle: PathOracle) -> int:
-    """Return how many link flows the exact engine's program would have: the measure of what is too large for it."""
-    instance = problem.instance
-    return sum(
-        len(np.unique(instance.destination[problem.scope & (instance.class_index == c)])) * len(oracle.graphs[c].links)
-        for c in np.unique(instance.class_index[problem.scope]).tolist()
-    )
 
 
 def plan_by_prices(
@@ -152,6 +122,8 @@ class _Search:
         self.best_gap = np.inf
         # Prices that proved most for a stage so far, by its label.
         self.proofs: dict[str, Prices] = {}
+        # Levels of utilisation and scale that descents proved best, and the prices that did.
+        self.levels: dict[str, tuple[float, Prices]] = {}
 
     def run(self, previous: Plan | None) -> None:
         """Search until the goal is reached, the deadline has come or the levels are used up."""
@@ -173,15 +145,24 @@ class _Search:
         outlook = self._look_out(utilization)
         found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
         prices = self._start(found, outlook, utilization)
-        prices = self._descend(found, prices, SCOUT)
-        for level in LEVELS:
-            prices = self._look(prices, level, last=level is LEVELS[-1])
+        for scout in SCOUTS:
+            prices = self._descend(found, prices, scout)
+            outlook = self._sharpened(self._look_out(prices.sum(axis=0)), found, prices)
+            found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
+            few_priced = outlook.trusted and self._proves_more(outlook, found, prices)
+            # Whether everything fits is seen late: prices have to rise for a while before they deny it.
+            refuses = any(worth < found.forced_worth for worth in found.multiplier.values())
+            fits_by_itself = refuses and not found.least.any()
+            if self._must_stop() or (few_priced and fits_by_itself):
+                break
+        for level in LEVELS if few_priced else (WIDE, *LEVELS[1:]):
+            prices = self._look(outlook, prices, level, last=level is LEVELS[-1])
             if self.best_gap <= self.goal or self._must_stop():
                 break
+            outlook = self._sharpened(self._look_out(prices.sum(axis=0)), found, prices)
 
-    def _look(self, prices: FloatArray, level: Level, *, last: bool) -> FloatArray:
+    def _look(self, outlook: Outlook, prices: FloatArray, level: Level, *, last: bool) -> FloatArray:
         """Look closer once, keep the plan if it is the best, and return the prices found."""
-        outlook = self._look_out(prices.sum(axis=0))
         found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
         step = self._step(found, level)
         prices = self._descend(found, self._restart(found, outlook, prices, step), level)
@@ -204,11 +185,12 @@ class _Search:
     def _replanned(self, previous: Plan) -> bool:
         """Keep the plan that follows from an earlier one, and tell whether it is good enough."""
         earlier = carried_over(previous, self.before.instance)
-        if not earlier.price.any():
+        if not (len(earlier.paths) and earlier.price.any()):
             return False
+        self.before = replace(self.before, engine=replace(self.before.engine, from_previous=True))
         outlook = self._look_out(earlier.price)
         found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
-        exact = self._exact(found, outlook)
+        exact = exact_prices(found, outlook)
         prices = np.zeros_like(found.room) if exact is None else exact
         mine = np.flatnonzero(self.first.scope[earlier.paths.commodity])
         scale = float(self.first.most_gbps.sum())
@@ -261,14 +243,45 @@ class _Search:
                 return outlook
             self.n_active *= 2
 
+    def _sharpened(self, outlook: Outlook, found: Market, prices: FloatArray) -> Outlook:
+        """Return the outlook with levels of utilisation and scale as a descent's prices prove them, where they do.
+
+        Where more links have a price than the contracted network keeps, it promises too much, and the room for what
+        has to be carried would be too small.
+        """
+        certificates = list(outlook.certificates)
+        sharper = False
+        for index, one in enumerate(certificates):
+            if one.kind not in (StageKind.MAX_UTILIZATION, StageKind.CONCURRENT):
+                continue
+            problem = outlook.problems[index]
+            smooth = market_prices(problem, found, prices, outlook)
+            bound = lagrangian_bound(problem, smooth, self.tools.oracle)
+            sign = 1.0 if one.kind is StageKind.MAX_UTILIZATION else -1.0
+            known = self.levels.get(problem.label)
+            if bound is not None and (known is None or sign * bound > sign * known[0]):
+                known = self.levels[problem.label] = (bound, smooth)
+            if known is not None and not sign * (known[0] - one.held_at) <= 1e-6 * known[0]:
+                level, proof = known
+                certificates[index] = replace(one, value=level, reached=level, held_at=level, prices=proof)
+                sharper = True
+        if not sharper:
+            return outlook
+        before = self.before.certificates
+        problems = tuple(
+            stage_problem(self.before.instance, entry, (*before, *certificates[:index]), self.loads)
+            for index, entry in enumerate(self.entries)
+        )
+        return replace(outlook, problems=problems, certificates=tuple(certificates), solved=False)
+
     def _proves_more(self, outlook: Outlook, found: Market, prices: FloatArray) -> bool:
         """True when the contracted network's prices prove at least as much as those of a descent."""
-        index = _last_priced(outlook)
+        index = last_priced(outlook)
         if index is None:
             return False
         problem, exact = outlook.problems[index], outlook.certificates[index].prices
         assert exact is not None
-        smooth = _market_prices(problem, found, prices, outlook)
+        smooth = market_prices(problem, found, prices, outlook)
         bounds = [lagrangian_bound(problem, one, self.tools.oracle) for one in (exact, smooth)]
         if bounds[0] is None or bounds[1] is None:
             return bounds[1] is None
@@ -281,41 +294,16 @@ class _Search:
         limit = outlook.problems[-1].utilization_cap
         if np.isfinite(limit):
             prices[:, utilization > limit] = 1.0 / found.mean_hops
-        exact = self._exact(found, outlook)
+        exact = exact_prices(found, outlook)
         return prices if exact is None else np.maximum(prices, exact)
 
     def _restart(self, found: Market, outlook: Outlook, prices: FloatArray, step: Descent) -> FloatArray:
         """Return the exact prices, and elsewhere those of the descent as far as the temperature explains."""
-        exact = self._exact(found, outlook) if outlook.trusted else None
+        exact = exact_prices(found, outlook) if outlook.trusted else None
         if exact is None or not self._proves_more(outlook, found, prices):
             # Too many links have a price for the contracted network to show them all.
             return prices
         return np.where(exact > 0, exact, np.minimum(prices, step.temperature))
-
-    def _exact(self, found: Market, outlook: Outlook) -> FloatArray | None:
-        """Return the contracted network's prices in the market's units, shape (R, n_links); None where of no use."""
-        if any(problem.kind in FLOW_KINDS for problem in outlook.problems) and not found.multiplier:
-            # Shortest paths set the unit here, and nothing says how dear full links are against them.
-            return None
-        index = _last_priced(outlook)
-        if index is None:
-            return None
-        chosen = outlook.certificates[index]
-        assert chosen.prices is not None
-        exact = np.zeros_like(found.room)
-        exact[0] = chosen.prices.capacity[0]
-        for group in found.groups:
-            if group.row:
-                class_index = int(self.first.instance.class_index[group.commodities[0]])
-                exact[group.row] = chosen.prices.class_limit[class_index][0]
-        if chosen.kind is StageKind.ADMITTED:
-            priority = chosen.priority
-            return exact * found.multiplier[priority] if priority in found.multiplier else None
-        dearest_path = max(
-            float(np.max(AllPaths(group).spread(found.weight(group, exact, 1e-9 * exact.max()), 1e-4 * exact.max())
-                         .distance, initial=0.0)) for group in found.groups
-        )  # fmt: skip
-        return exact / dearest_path if dearest_path > 0 else None
 
     def _shortest_paths(self) -> Plan:
         """Return the plan of a run that has no time at all."""
@@ -330,7 +318,7 @@ class _Search:
         return replace(plan, certificates=(*self.before.certificates, *certificates))
 
     def _candidate(self, routes: Routes, outlook: Outlook) -> Plan | None:
-        """Return the plan that carries the routes, neither settled nor proven; None if it does not keep the limits."""
+        """Return the plan that carries the routes, not proven yet; None if it does not keep the limits."""
         flow = routes.flow * float(self.first.most_gbps.sum())
         scales = [one.held_at for one in outlook.certificates if one.kind is StageKind.CONCURRENT]
         # Links keep room for all to grow by the common scale: who misses a part of its volume can be given it.
@@ -338,6 +326,7 @@ class _Search:
         if growth > 1.0 or self.before.instance.model.admission is Admission.ALL:
             plan = self._with_flows(routes.paths, flow, growth)
         else:
+            # Settling takes time; the plan that is kept in the end gets it.
             plan = self._joined(routes.paths, flow)
         return plan if _keeps_limits(plan) else None
 
@@ -384,7 +373,10 @@ class _Search:
             value = stage_value(problem, plan)
             sign = 1.0 if problem.kind in (StageKind.ADMITTED, StageKind.CONCURRENT) else -1.0
             at_hand = [known.prices, self.proofs.get(problem.label)]
-            at_hand += [_market_prices(problem, found, prices, outlook) for found, prices in smooth]
+            if problem.kind in FLOW_KINDS:
+                # Where nothing is scarce, shortest paths are the bound.
+                at_hand.append(Prices(np.zeros_like(self.loads[:, 0])))
+            at_hand += [market_prices(problem, found, prices, outlook) for found, prices in smooth]
             best: tuple[Prices | None, float | None] = (None, None)
             for prices in at_hand:
                 bound = None if prices is None else lagrangian_bound(problem, prices, self.tools.oracle)
@@ -405,43 +397,6 @@ def _limit(deadline: Deadline) -> Limit:
     if deadline.interrupted:
         return Limit.INTERRUPT
     return Limit.TIME if deadline.remaining_s <= 0 else Limit.NONE
-
-
-def _last_priced(outlook: Outlook) -> int | None:
-    """Return which stage is the last that admits and has prices, else the last that has any; None if none has."""
-    priced = [i for i, one in enumerate(outlook.certificates) if one.prices is not None and one.prices.capacity.any()]
-    admitting = [i for i in priced if outlook.certificates[i].kind is StageKind.ADMITTED]
-    return max(admitting or priced, default=None)
-
-
-def _market_prices(problem: StageProblem, found: Market, prices: FloatArray, outlook: Outlook) -> Prices:
-    """Return a market's prices (R, n_links) in the units of a stage's objective."""
-    factor, figures = 1.0, {}
-    weights = dict(_figure_weights(outlook, found))
-    if problem.kind in FLOW_KINDS:
-        factor = 1.0 / weights[problem.label]
-    elif problem.kind is StageKind.ADMITTED and problem.priority in found.multiplier:
-        factor = 1.0 / found.multiplier[problem.priority]
-    held: dict[int, float] = {}
-    for index, one in problem.price_rows().items():
-        if one.kind is StageKind.ADMITTED and one.priority in found.multiplier:
-            held[index] = factor * found.multiplier[one.priority]
-        elif one.kind in FLOW_KINDS:
-            figures[index] = factor * weights.get(one.stage, 0.0)
-    instance = problem.instance
-    limits = {
-        int(instance.class_index[group.commodities[0]]): factor * prices[group.row][None, :]
-        for group in found.groups
-        if group.row
-    }
-    return Prices(factor * prices[0][None, :], limits, held | figures)
-
-
-def _figure_weights(outlook: Outlook, found: Market) -> list[tuple[str, float]]:
-    share = FIGURE_SHARE if found.multiplier and any(w < found.forced_worth for w in found.multiplier.values()) else 1.0
-    labels = [problem.label for problem in outlook.problems if problem.kind in FLOW_KINDS]
-    weights = figure_weights(outlook, found.groups, share)
-    return [(label, weight) for label, (weight, _) in zip(labels, weights, strict=True)]
 
 
 def _keeps_limits(plan: Plan) -> bool:

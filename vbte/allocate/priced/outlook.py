@@ -140,6 +140,8 @@ def _room(outlook: Outlook, groups: tuple[Group, ...], slack: float) -> FloatArr
         cap = min(fullest, cap * (1.0 + slack))
     if level.kind is StageKind.CONCURRENT and level.held_at > 1.0:
         growth = max(1.0, level.held_at * (1.0 - slack))
+    elif last.growth > 1.0:
+        growth = max(1.0 / last.growth, 1.0 - slack)
     room = np.full((1 + max(group.row for group in groups), len(capacity)), np.inf)
     if np.isfinite(cap):
         room[0] = (cap * capacity - background) / growth

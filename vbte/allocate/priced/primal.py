@@ -198,9 +198,8 @@ def _may_have_more(instance: Instance, routes: Routes) -> BoolArray:
 
 def _path_limit(instance: Instance, class_index: int) -> float:
     policy = instance.rules[class_index].policy
-    if policy.split is Split.SINGLE_PATH:
-        return 1.0
-    return np.inf if policy.max_paths is None else policy.max_paths
+    limit = 1 if policy.split is Split.SINGLE_PATH else policy.max_paths
+    return np.inf if limit is None else limit
 
 
 def _within_path_limits(instance: Instance, paths: PathSet, flow: FloatArray) -> tuple[PathSet, FloatArray]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbte.instance import Instance
-from vbte.oracle import select_paths
+from vbte.oracle import path_faults, select_paths
 from vbte.plan import PathSet, Plan
 from vbte.topology import FloatArray
 
@@ -33,19 +33,8 @@ def carried_over(previous: Plan, instance: Instance) -> EarlierPlan:
     old, topology = previous.instance, instance.topology
     link = _positions([one.id for one in old.topology.links], topology.link_index)
     commodity = _commodities(old, instance)
-    paths = previous.paths
-    links = link[paths.links]
-    owner = np.repeat(np.arange(len(paths)), paths.hops)
-    target = commodity[paths.commodity]
-    usable = links >= 0
-    # A class may have lost a link that the network still has.
-    of_class = instance.class_index[np.maximum(target, 0)][owner]
-    allowed = np.stack([rules.link_allowed for rules in instance.rules])
-    usable &= allowed[of_class, np.maximum(links, 0)]
-    kept = np.flatnonzero((np.bincount(owner[~usable], minlength=len(paths)) == 0) & (target >= 0))
-    left = select_paths(PathSet(paths.start, links.astype(np.int32), target.astype(np.int32)), kept, by_commodity=True)
-    order = kept[np.argsort(target[kept], kind="stable")]
-    share = previous.path_share[order]
+    left, kept = _usable_paths(previous, instance, link, commodity)
+    share = previous.path_share[kept]
     total = np.bincount(left.commodity, weights=share, minlength=instance.n_commodities).astype(np.float64)
     before = np.zeros(instance.n_commodities)
     known = np.flatnonzero(commodity >= 0)
@@ -56,6 +45,25 @@ def carried_over(previous: Plan, instance: Instance) -> EarlierPlan:
     found = np.flatnonzero(link >= 0)
     price[link[found]] = _price(previous)[found]
     return EarlierPlan(left, share * scale[left.commodity] * instance.peak_gbps[left.commodity], price)
+
+
+def _usable_paths(
+    previous: Plan, instance: Instance, link: IndexArray, commodity: IndexArray
+) -> tuple[PathSet, IndexArray]:
+    """Return the paths in use that may still be used, sorted by commodity, and where each stands in ``previous``.
+
+    ``link`` and ``commodity`` say where those of the previous plan are now, -1 for nowhere.
+    """
+    paths = previous.paths
+    links, target = link[paths.links].astype(np.int32), commodity[paths.commodity].astype(np.int32)
+    owner = np.repeat(np.arange(len(paths)), paths.hops)
+    lost = np.bincount(owner[links < 0], minlength=len(paths)) > 0
+    kept = np.flatnonzero(~lost & (target >= 0) & (previous.flow_gbps > 0))
+    kept = kept[np.argsort(target[kept], kind="stable")]
+    left = select_paths(PathSet(paths.start, links, target), kept)
+    # A link of the same name may join other nodes today, and a class may have lost one that the network still has.
+    sound = np.flatnonzero(~np.logical_or.reduce(path_faults(instance, left)))
+    return select_paths(left, sound), kept[sound]
 
 
 def _price(plan: Plan) -> FloatArray:

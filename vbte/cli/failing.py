@@ -1,0 +1,87 @@
+"""``vbte whatif``: what is lost when something fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from vbte.cli.console import output, progress
+from vbte.errors import GuardrailError, UsageError
+from vbte.failover import (
+    Family,
+    Replanning,
+    ScenarioSet,
+    WhatIf,
+    confirm,
+    family,
+    likely_states,
+    read_scenarios,
+    stated_components,
+    what_if,
+)
+from vbte.read.plan_file import read_plan
+from vbte.report.failures import what_if_document, what_if_view
+from vbte.tables import tables_from_directory
+from vbte.topology import Topology
+
+#: States of the topology's cables by how often they fail, and how unlikely a state is looked at if nobody says.
+LIKELY, DEFAULT_CUTOFF = "likely", 1e-6
+
+
+@dataclass(frozen=True)
+class WhatIfRequest:
+    """Options of ``vbte whatif``."""
+
+    directory: Path
+    scenarios: str
+    cutoff: float | None
+    matrix: int
+    replan: bool
+    solver: str
+    workers: int | None
+    walk: int
+    top: int
+    as_json: bool
+    quiet: bool
+
+
+def run_what_if(request: WhatIfRequest) -> None:
+    """Print what becomes of a plan in each scenario, worst first.
+
+    Raises InputError for plans, tables and scenarios that are not right, GuardrailError when the walk of the written
+    tables does not agree.
+    """
+    if request.workers is not None and not request.replan:
+        raise UsageError("--workers goes with --replan")
+    plan, tables = read_plan(request.directory), tables_from_directory(request.directory)
+    with progress(quiet=request.quiet or request.as_json) as say:
+        scenarios = chosen_scenarios(request.scenarios, plan.instance.topology, request.cutoff)
+        how = Replanning(request.solver, request.workers, say) if request.replan else None
+        answer = what_if(plan, tables, scenarios, matrix=request.matrix - 1, replan=how)
+        worst = answer.worst_first[: request.walk]
+        disagreements = confirm(tables, answer, worst)
+    document = what_if_document(answer, len(worst), disagreements)
+    if request.as_json:
+        option = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
+        output().file.write(orjson.dumps(document, option=option).decode())
+    else:
+        output().print(what_if_view(document, request.top))
+    if disagreements:
+        raise GuardrailError(_complaint(answer, len(disagreements)))
+
+
+def chosen_scenarios(source: str, topology: Topology, cutoff: float | None) -> ScenarioSet:
+    """Return the built-in family of that name, or the scenarios in the file. Write ``./cable`` for a file so named."""
+    if source == LIKELY:
+        wanted = DEFAULT_CUTOFF if cutoff is None else cutoff
+        return likely_states(topology, stated_components(topology), wanted, origin="likely states")
+    if cutoff is not None:
+        raise UsageError(f"--cutoff goes with --scenarios {LIKELY}; a file states its own")
+    return family(topology, source) if source in set(Family) else read_scenarios(source, topology)
+
+
+def _complaint(answer: WhatIf, count: int) -> str:
+    noun = "figure" if count == 1 else "figures"
+    return f"{count} {noun} of {answer.scenarios.origin}: the walk of the written tables says otherwise"

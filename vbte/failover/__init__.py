@@ -1,0 +1,38 @@
+"""Failures: what is lost when something goes down, after the devices' own repair and after a re-plan. See README.md."""
+
+from vbte.failover.cuts import Cuts
+from vbte.failover.diversity import Shared, SharedRisk, shared_risks
+from vbte.failover.likely import Component, likely_states, stated_components, unavailability
+from vbte.failover.replan import Replan, ReplannedStage, Replanning
+from vbte.failover.scenario_file import read_scenarios
+from vbte.failover.scenarios import Family, Part, Scenario, ScenarioSet, during, family, pairs_of
+from vbte.failover.what_if import Culprit, Disagreement, HotLink, LocalRepair, WhatIf, confirm, what_if
+
+__all__ = [
+    "Component",
+    "Culprit",
+    "Cuts",
+    "Disagreement",
+    "Family",
+    "HotLink",
+    "LocalRepair",
+    "Part",
+    "Replan",
+    "ReplannedStage",
+    "Replanning",
+    "Scenario",
+    "ScenarioSet",
+    "Shared",
+    "SharedRisk",
+    "WhatIf",
+    "confirm",
+    "during",
+    "family",
+    "likely_states",
+    "pairs_of",
+    "read_scenarios",
+    "shared_risks",
+    "stated_components",
+    "unavailability",
+    "what_if",
+]

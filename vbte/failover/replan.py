@@ -1,0 +1,160 @@
+"""Re-plans: what the optimiser makes of each scenario, and the best that anybody could."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vbte.allocate.run import allocate
+from vbte.errors import InputWarning, SolverError, VbteError
+from vbte.failover.congestion import Crossings, settled_pass_share
+from vbte.failover.scenarios import ScenarioSet
+from vbte.fan_out import Crew, Watch, crew_of, run_each
+from vbte.instance import Instance, build_instance
+from vbte.plan import Plan, Termination
+from vbte.policy import StageKind
+from vbte.solve import SolverProfile
+from vbte.solve.load import load_solver, with_threads_within
+from vbte.topology import BoolArray, FloatArray
+
+
+@dataclass(frozen=True)
+class ReplannedStage:
+    """One stage of a re-plan: its label, what the re-plan reaches and what nobody can beat (None: not proven)."""
+
+    stage: str
+    kind: StageKind
+    priority: int | None
+    value: float
+    bound: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Replan:
+    """A plan for what is left of the network, in one demand matrix; arrays by class, shape (n_classes,).
+
+    ``delivered_gbps`` is what arrives, ``congested_gbps`` what links above capacity drop by the rule of local repair
+    (only where the model lets them be overloaded); ``latency_ms`` is the mean over what is admitted, NaN for nothing.
+    ``unroutable_gbps`` is asked for by demands that no path serves which their class may use.
+    ``fault`` says why there is no plan; then ``termination`` is None and the figures are NaN.
+    """
+
+    delivered_gbps: FloatArray
+    congested_gbps: FloatArray
+    unroutable_gbps: FloatArray
+    latency_ms: FloatArray
+    max_utilization: float
+    stages: tuple[ReplannedStage, ...]
+    termination: Termination | None
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Replanning:
+    """How to re-plan: with which solver, and by whom (see ``vbte.optimize_many`` for ``workers``)."""
+
+    solver: str | SolverProfile = "highs"
+    workers: int | Executor | Crew | None = None
+    progress: Callable[[str], None] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    plan: Plan
+    down: BoolArray
+    profile: SolverProfile
+    matrix: int
+
+
+def replan_each(plan: Plan, scenarios: ScenarioSet, how: Replanning, matrix: int = 0) -> Iterator[Replan]:
+    """Yield the re-plan of each scenario, in order; what can't be planned says why and stops nobody else.
+
+    Each is ``vbte.optimize`` of the plan's demands and model on what is left of its topology, from the plan in force.
+    Demands that no path serves any more are left out. Raises InputError for a solver profile that can't be had.
+    """
+    crew = crew_of(how.workers)
+    profile = with_threads_within(load_solver(how.solver), None if crew is None else crew.cores_each)
+    every = range(len(scenarios))
+    jobs = [_Job(plan, scenarios.failed_links(slice(s, s + 1))[:, 0], profile, matrix) for s in every]
+    say = how.progress or (lambda _: None)
+    if crew is None:
+        for position, job in enumerate(jobs):
+            say(f"re-plan {position + 1} of {len(jobs)}")
+            yield _replan(job)
+        return
+    watch = Watch(
+        progress=lambda done, total: say(f"{done} of {total} scenarios re-planned"),
+        name=lambda position: f"re-plan of {scenarios.scenarios[position].name!r}",
+    )
+    for _, found in run_each(_replan, jobs, crew, shared=[plan] * len(jobs), watch=watch):
+        yield found
+
+
+def _replan(job: _Job) -> Replan:
+    instance, n_classes = job.plan.instance, len(job.plan.instance.rules)
+    topology = instance.topology
+    links = tuple(
+        replace(link, drained=link.drained or down) for link, down in zip(topology.links, job.down, strict=True)
+    )
+    try:
+        with warnings.catch_warnings():
+            # Who can't be served any more is told by the scenario's figures.
+            warnings.simplefilter("ignore", InputWarning)
+            model = instance.model.model_copy(update={"unroutable": "drop"})
+            left = build_instance(replace(topology, links=links), instance.demands, model)
+            found = _allocated(left, job.profile, job.plan)
+    except VbteError as error:
+        nothing = np.full(n_classes, np.nan)
+        return Replan(nothing, nothing, nothing, nothing, np.nan, (), None, str(error))
+    asked, served = (_by_class(one, one.volume_gbps[job.matrix]) for one in (left, found.instance))
+    return _figures(found, job.matrix, asked - served)
+
+
+def _allocated(left: Instance, profile: SolverProfile, previous: Plan) -> Plan:
+    """Return the plan by a profile or, where its solver gives nothing usable, by its fallbacks."""
+    tried: set[str] = set()
+    while True:
+        tried.add(profile.name)
+        try:
+            return allocate(left, profile, previous=previous)
+        except SolverError:
+            if profile.fallback is None or profile.fallback in tried:
+                raise
+            profile = load_solver(profile.fallback)
+
+
+def _by_class(instance: Instance, volume_gbps: FloatArray) -> FloatArray:
+    return np.bincount(instance.class_index, weights=volume_gbps, minlength=len(instance.rules)).astype(np.float64)
+
+
+def _figures(plan: Plan, matrix: int, unroutable_gbps: FloatArray) -> Replan:
+    instance, paths = plan.instance, plan.paths
+    n_classes = len(instance.rules)
+    of_class = instance.class_index[paths.commodity]
+    flow = plan.path_flow_gbps(matrix)
+    load = plan.class_link_load_gbps[matrix]
+    columns = np.repeat(of_class, paths.hops).astype(np.int64) * load.shape[1] + paths.links
+    crossings = Crossings(paths.start, columns, load.size)
+    passed = settled_pass_share(
+        load[:, :, None],
+        instance,
+        lambda share, _: crossings.loads(flow[:, None], share.reshape(-1, 1)).reshape(share.shape),
+    )
+    share = crossings.passed(passed.reshape(-1, 1))[:, 0]
+    carried = np.bincount(of_class, weights=flow, minlength=n_classes)
+    delivered = np.bincount(of_class, weights=flow * share, minlength=n_classes).astype(np.float64)
+    latency = np.bincount(of_class, weights=flow * paths.sums(instance.topology.latency_ms), minlength=n_classes)
+    stages = tuple(ReplannedStage(c.stage, c.kind, c.priority, c.value, c.bound) for c in plan.certificates)
+    return Replan(
+        delivered,
+        np.maximum(carried - delivered, 0.0),
+        np.maximum(unroutable_gbps, 0.0),
+        np.divide(latency, carried, out=np.full(n_classes, np.nan), where=carried > 0),
+        float(plan.utilization[matrix].max(initial=0.0)),
+        stages,
+        plan.termination,
+    )
