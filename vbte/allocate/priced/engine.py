@@ -73,6 +73,9 @@ LEFT_OVER = 0.1
 #: Traffic that misses the room by more than this times the gap asked for is not made into a plan.
 WORTH_CUTTING = 10.0
 
+#: An earlier plan that comes out with more than this times the gap asked for says nothing about which links matter now.
+NEAR_ENOUGH = 10.0
+
 #: The first look where thousands of links have a price and the contracted network can't show them: hotter and longer.
 WIDE = Level(0.06, 2e-3, 60, 60)
 
@@ -131,20 +134,31 @@ class _Search:
         if deadline.remaining_s <= 0:
             self.best = self._shortest_paths()
             return
-        if previous is None or not self._replanned(previous):
-            self._search()
+        start = None if previous is None else self._replanned(previous)
+        if self.best is None or (self.best_gap > self.goal and not self._must_stop()):
+            self._search(start)
         if self.best is not None:
             self.best = self._settled(self.best)
         elif self._must_stop():
             # Stopped before any prices were worth a plan.
             self.best = self._shortest_paths()
 
-    def _search(self) -> None:
-        """Look closer and closer."""
+    def _search(self, start: tuple[Outlook, FloatArray] | None) -> None:
+        """Look closer and closer, from an outlook and its prices or from nothing."""
+        outlook, prices, few_priced = (*start, True) if start is not None else self._scouted()
+        for level in LEVELS if few_priced else (WIDE, *LEVELS[1:]):
+            found, prices = self._look(outlook, prices, level, last=level is LEVELS[-1])
+            if self.best_gap <= self.goal or self._must_stop():
+                break
+            outlook = self._sharpened(self._look_out(prices.sum(axis=0)), found, prices)
+
+    def _scouted(self) -> tuple[Outlook, FloatArray, bool]:
+        """Return the outlook and prices of rough descents, and whether few links have a price."""
         utilization = self._plain_utilization()
         outlook = self._look_out(utilization)
         found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
         prices = self._start(found, outlook, utilization)
+        few_priced = False
         for scout in SCOUTS:
             prices = self._descend(found, prices, scout)
             outlook = self._sharpened(self._look_out(prices.sum(axis=0)), found, prices)
@@ -155,14 +169,10 @@ class _Search:
             fits_by_itself = refuses and not found.least.any()
             if self._must_stop() or (few_priced and fits_by_itself):
                 break
-        for level in LEVELS if few_priced else (WIDE, *LEVELS[1:]):
-            prices = self._look(outlook, prices, level, last=level is LEVELS[-1])
-            if self.best_gap <= self.goal or self._must_stop():
-                break
-            outlook = self._sharpened(self._look_out(prices.sum(axis=0)), found, prices)
+        return outlook, prices, few_priced
 
-    def _look(self, outlook: Outlook, prices: FloatArray, level: Level, *, last: bool) -> FloatArray:
-        """Look closer once, keep the plan if it is the best, and return the prices found."""
+    def _look(self, outlook: Outlook, prices: FloatArray, level: Level, *, last: bool) -> tuple[Market, FloatArray]:
+        """Look closer once, keep the plan if it is the best, and return the market looked at and its prices."""
         found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
         step = self._step(found, level)
         prices = self._descend(found, self._restart(found, outlook, prices, step), level)
@@ -174,21 +184,23 @@ class _Search:
         misfit = near.misfit - step.barrier
         if misfit > WORTH_CUTTING * self.goal * carried and not last and not self._must_stop():
             self.tools.progress(f"not worth a plan yet: off by {misfit / carried:.2e}")
-            return prices
+            return found, prices
         smooth = [(found, prices), (found, near.prices)]
         routes = cut(found, near)
         routes = fitted(self.before.instance, self.tools.oracle, found, routes, LEFT_OVER * self.precision)
         self._keep(self._candidate(routes, outlook), outlook, smooth)
         self.tools.progress(f"a plan: gap {self.best_gap:.2e}")
-        return prices
+        return found, prices
 
-    def _replanned(self, previous: Plan) -> bool:
-        """Keep the plan that follows from an earlier one, and tell whether it is good enough."""
+    def _replanned(self, previous: Plan) -> tuple[Outlook, FloatArray] | None:
+        """Keep the plan that follows from an earlier one; return where to go on, None if it says too little."""
         earlier = carried_over(previous, self.before.instance)
         if not (len(earlier.paths) and earlier.price.any()):
-            return False
+            return None
         self.before = replace(self.before, engine=replace(self.before.engine, from_previous=True))
-        outlook = self._look_out(earlier.price)
+        # Links that had no price come after those that had, the fuller ones first.
+        utilization = self._plain_utilization()
+        outlook = self._look_out(earlier.price + 1e-3 * utilization / max(float(utilization.max()), 1e-300))
         found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
         exact = exact_prices(found, outlook)
         prices = np.zeros_like(found.room) if exact is None else exact
@@ -198,7 +210,8 @@ class _Search:
         routes = fitted(self.before.instance, self.tools.oracle, found, routes, LEFT_OVER * self.precision)
         self._keep(self._candidate(routes, outlook), outlook, [(found, prices)])
         self.tools.progress(f"paths of the previous plan: gap {self.best_gap:.2e}")
-        return self.best is not None and (self.best_gap <= self.goal or self._must_stop())
+        near = exact is not None and outlook.trusted and self.best_gap <= NEAR_ENOUGH * self.goal
+        return (outlook, prices) if near else None
 
     def _must_stop(self) -> bool:
         return self.tools.deadline.remaining_s <= 0
