@@ -149,8 +149,8 @@ def test_bundled_models_come_within_a_few_thousandths(name: str, factor: float) 
     assert found.engine.engine == "price-directed"
     assert exact.engine.engine == "exact"
     assert_honest(found, exact)
-    assert found.certificates[0].gap == pytest.approx(0.0, abs=3e-3)
-    assert values(found)[0] == pytest.approx(values(exact)[0], rel=3e-3)
+    assert found.certificates[0].gap == pytest.approx(0.0, abs=5e-3)
+    assert values(found)[0] == pytest.approx(values(exact)[0], rel=5e-3)
     # Later stages may start from a little less, and say so.
     assert all(one.gap is not None and one.gap < 0.05 for one in found.certificates)
 
