@@ -162,8 +162,8 @@ class _Search:
         for scout in SCOUTS:
             prices = self._descend(found, prices, scout)
             outlook = self._sharpened(self._look_out(prices.sum(axis=0)), found, prices)
-            found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
             few_priced = outlook.trusted and self._proves_more(outlook, found, prices)
+            found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
             # Whether everything fits is seen late: prices have to rise for a while before they deny it.
             refuses = any(worth < found.forced_worth for worth in found.multiplier.values())
             fits_by_itself = refuses and not found.least.any()
