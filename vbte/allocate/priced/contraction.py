@@ -33,7 +33,7 @@ IndexArray = NDArray[np.intp]
 class ExactPrices:
     """A solved stage of the contracted network: ``value`` bounds the stage, ``prices`` prove it on the whole network.
 
-    ``value`` is None where the solver found nothing, ``n_columns`` the size of the program.
+    ``value`` is None where the solver found nothing.
     """
 
     value: float | None

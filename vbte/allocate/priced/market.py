@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbte.bounds import StageProblem
+from vbte.instance import Instance
 from vbte.oracle import PathOracle
 from vbte.paths.elimination import Elimination, Float32Array, eliminate
 from vbte.paths.graph import LinkGraph
@@ -24,9 +25,6 @@ IndexArray = NDArray[np.intp]
 
 #: Price of a link that has no room at all: above any worth.
 BLOCKED_PRICE = 1e3
-
-#: Worth of what has to be carried, as a multiple of the dearest shortest path: never worth refusing.
-FORCED_WORTH = 8.0
 
 #: Links of the walks that are counted to tell how fast their number grows.
 _WALK = 24
@@ -157,7 +155,13 @@ def build_groups(problem: StageProblem, oracle: PathOracle) -> tuple[Group, ...]
         mine = np.flatnonzero(problem.scope & np.isin(instance.class_index, classes))
         source = graph.start_vertex[instance.source[mine]]
         destination = instance.destination[mine]
-        sources, of_source = np.unique(instance.source[mine], return_inverse=True)
-        hops = graph.shortest(np.ones(len(instance.topology.links)), sources.astype(np.int32)).distance
-        groups.append(Group(graph, order, mine, source, destination, hops[of_source, destination], row))
+        hops = path_prices(instance, graph, mine, np.ones(len(instance.topology.links)))
+        groups.append(Group(graph, order, mine, source, destination, hops, row))
     return tuple(groups)
+
+
+def path_prices(instance: Instance, graph: LinkGraph, commodities: IndexArray, weight: FloatArray) -> FloatArray:
+    """Return the price of each commodity's cheapest path under ``weight`` (n_links,), inf where there is none."""
+    sources, row = np.unique(instance.source[commodities], return_inverse=True)
+    distance = graph.distances(weight, sources.astype(np.int32))
+    return np.asarray(distance[row, instance.destination[commodities]])

@@ -13,7 +13,7 @@ import numpy as np
 
 from vbte.allocate.exact import Tools
 from vbte.allocate.priced.contraction import ContractedProgram, priced_links
-from vbte.allocate.priced.market import BLOCKED_PRICE, Group, Market
+from vbte.allocate.priced.market import BLOCKED_PRICE, Group, Market, path_prices
 from vbte.bounds import FULL_SHARE, StageEntry, StageProblem, stage_figure, stage_problem
 from vbte.instance import Instance
 from vbte.plan import Certificate, Prices, Reason, Termination
@@ -239,7 +239,10 @@ def figure_weights(outlook: Outlook, groups: tuple[Group, ...], share: float) ->
 
 def _mean_path(problem: StageProblem, groups: tuple[Group, ...], figure: FloatArray) -> float:
     total = sum(
-        float(problem.most_gbps[group.commodities] @ _distance(problem.instance, group, figure)) for group in groups
+        float(
+            problem.most_gbps[group.commodities] @ path_prices(problem.instance, group.graph, group.commodities, figure)
+        )
+        for group in groups
     )
     return total / max(float(problem.most_gbps.sum()), 1e-300)
 
@@ -247,14 +250,9 @@ def _mean_path(problem: StageProblem, groups: tuple[Group, ...], figure: FloatAr
 def _dearest_path(found: Market, instance: Instance) -> float:
     """Return the largest base price of any commodity's cheapest path."""
     return max(
-        (float(_distance(instance, group, np.minimum(found.base, 1.0)).max(initial=0.0)) for group in found.groups),
+        (
+            float(path_prices(instance, group.graph, group.commodities, np.minimum(found.base, 1.0)).max(initial=0.0))
+            for group in found.groups
+        ),
         default=0.0,
     )
-
-
-def _distance(instance: Instance, group: Group, weight: FloatArray) -> FloatArray:
-    """Return each commodity's cheapest path under ``weight`` (n_links,), shape (G,)."""
-    source = instance.source[group.commodities]
-    sources, row = np.unique(source, return_inverse=True)
-    distance = group.graph.shortest(weight, sources.astype(np.int32)).distance
-    return np.asarray(distance[row, group.destination])
