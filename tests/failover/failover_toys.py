@@ -12,8 +12,8 @@ from toys import Row, cable, demands, instance, model, network, of_class
 from vbte.demands import DemandMatrix
 from vbte.failover.graph import repair_graph
 from vbte.failover.repair import Repair
-from vbte.failover.scenarios import ScenarioSet
 from vbte.plan import Plan
+from vbte.scenarios.families import ScenarioSet
 from vbte.tables import Tables, build_tables, offered_traffic, walk
 from vbte.tables.walk import WalkReport
 from vbte.topology import Link, Topology

@@ -14,9 +14,9 @@ from toys import cable, carry_all, demands, instance, link, network, of_class
 from vbte.errors import InputError
 from vbte.failover.graph import repair_graph
 from vbte.failover.repair import Repair
-from vbte.failover.scenarios import Scenario, ScenarioSet, family
 from vbte.failover.what_if import LocalRepair, confirm, what_if
 from vbte.plan import Plan
+from vbte.scenarios.families import Scenario, ScenarioSet, family
 from vbte.tables import FaultKind, build_tables
 
 BOTH = pytest.mark.parametrize("realisation", REALISATIONS)

@@ -10,8 +10,8 @@ from failover_toys import GOLD_BEFORE_BULK, REALISATIONS, assert_the_walk_agrees
 from toys import cable, demands, model, network, of_class
 from toys import plan as planned
 
-from vbte.failover.scenarios import ScenarioSet, family
 from vbte.plan import Plan
+from vbte.scenarios.families import ScenarioSet, family
 from vbte.tables import build_tables
 from vbte.topology import Topology
 

@@ -11,7 +11,7 @@ from toys import cable, link, network
 
 from vbte.errors import InputError
 from vbte.failover import Family, Part, Scenario, ScenarioSet, during, family, pairs_of
-from vbte.failover.likely import Component, likely_states, stated_components, unavailability
+from vbte.scenarios.likely import Component, likely_states, stated_components, unavailability
 
 
 def down(scenarios: ScenarioSet, position: int) -> set[str]:

@@ -2,11 +2,11 @@
 
 from vbte.failover.cuts import Cuts
 from vbte.failover.diversity import Shared, SharedRisk, shared_risks
-from vbte.failover.likely import Component, likely_states, stated_components, unavailability
 from vbte.failover.replan import Replan, ReplannedStage, Replanning
 from vbte.failover.scenario_file import read_scenarios
-from vbte.failover.scenarios import Family, Part, Scenario, ScenarioSet, during, family, pairs_of
 from vbte.failover.what_if import Culprit, Disagreement, HotLink, LocalRepair, WhatIf, confirm, what_if
+from vbte.scenarios.families import Family, Part, Scenario, ScenarioSet, during, family, pairs_of
+from vbte.scenarios.likely import Component, likely_states, stated_components, unavailability
 
 __all__ = [
     "Component",

@@ -8,9 +8,9 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from vbte.failover.scenarios import Scenario, ScenarioSet, scenario_of
 from vbte.instance import Instance
 from vbte.paths.graph import link_graph
+from vbte.scenarios.families import Scenario, ScenarioSet, scenario_of
 from vbte.topology import BoolArray, FloatArray, IntArray, Topology
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from vbte.failover.scenarios import Part, Risks
 from vbte.plan import Plan
+from vbte.scenarios.families import Part, Risks
 from vbte.tolerance import DUST_SHARE
 from vbte.topology import IntArray, Topology
 

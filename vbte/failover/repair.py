@@ -21,8 +21,8 @@ from scipy.sparse import csr_array
 from vbte.failover.congestion import Crossings, pass_share, settled_pass_share
 from vbte.failover.graph import RepairGraph
 from vbte.failover.push import Push
-from vbte.failover.scenarios import ScenarioSet
 from vbte.instance import Instance
+from vbte.scenarios.families import ScenarioSet
 from vbte.topology import BoolArray, FloatArray
 
 Positions = NDArray[np.int64]

@@ -12,11 +12,11 @@ import numpy as np
 from vbte.allocate.run import allocate
 from vbte.errors import InputWarning, SolverError, VbteError
 from vbte.failover.congestion import Crossings, settled_pass_share
-from vbte.failover.scenarios import ScenarioSet
 from vbte.fan_out import Crew, Watch, crew_of, run_each
 from vbte.instance import Instance, build_instance
 from vbte.plan import Plan, Termination
 from vbte.policy import StageKind
+from vbte.scenarios.families import ScenarioSet
 from vbte.solve import SolverProfile
 from vbte.solve.load import load_solver, with_threads_within
 from vbte.topology import BoolArray, FloatArray

@@ -10,12 +10,12 @@ from functools import partial
 from typing import Any
 
 from vbte.errors import InputError
-from vbte.failover.likely import Component, likely_states, unavailability
-from vbte.failover.scenarios import Family, Part, Risks, Scenario, ScenarioSet, during, family
 from vbte.read.csv_table import read_table
 from vbte.read.fields import Field, Kind, Units, text_value, typed_value, unknown_key
 from vbte.read.native import NativeFile, check_top, native_file, records, stated_name
 from vbte.read.source import Document, open_document
+from vbte.scenarios.families import Family, Part, Risks, Scenario, ScenarioSet, during, family
+from vbte.scenarios.likely import Component, likely_states, unavailability
 from vbte.tolerance import PROBABILITY_SLACK
 from vbte.topology import Topology
 

@@ -15,8 +15,8 @@ from vbte.failover.diversity import SharedRisk, shared_risks
 from vbte.failover.graph import repair_graph
 from vbte.failover.repair import Repair, RepairedBlock
 from vbte.failover.replan import Replan, Replanning, replan_each
-from vbte.failover.scenarios import Family, ScenarioSet, family
 from vbte.plan import Plan
+from vbte.scenarios.families import Family, ScenarioSet, family
 from vbte.tables import Tables, walk
 from vbte.tables import offered_traffic as offered
 from vbte.tables.manifest import belongs_to

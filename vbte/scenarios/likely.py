@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vbte.errors import InputError
-from vbte.failover.scenarios import Part, Scenario, ScenarioSet, check_probability, scenario_of
+from vbte.scenarios.families import Part, Scenario, ScenarioSet, check_probability, scenario_of
 from vbte.topology import FloatArray, Topology
 
 #: States that are enumerated at most: as many again are evaluated, and named.
