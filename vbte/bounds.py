@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from vbte.fair_shares import fair_shares
 from vbte.instance import Instance
 from vbte.oracle import PathOracle, link_figure
-from vbte.plan import Certificate, Plan, Prices
-from vbte.policy import Admission, CapacityRule, Coupling, PathFigure, PlanningModel, Stage, StageKind
+from vbte.plan import NO_SURVIVAL_PRICES, Certificate, Plan, Prices
+from vbte.policy import Admission, CapacityRule, Coupling, PathFigure, PlanningModel, Protection, Stage, StageKind
+from vbte.survival import robust_unit_prices, survivals
 from vbte.tolerance import DEMAND_SLACK_SHARE
 from vbte.topology import BoolArray, FloatArray, Topology
 
@@ -56,6 +57,12 @@ class StageProblem:
         """Return the share of each link that a class may fill, kept free for growth where that is asked."""
         limit = self.instance.rules[class_index].policy.utilization_limit
         return (1.0 if limit is None else limit) / self.growth
+
+    @property
+    def protection(self) -> Protection | None:
+        """What the classes planned are promised: those of one priority have the same protection."""
+        planned = np.unique(self.instance.class_index[self.scope]).tolist()
+        return self.instance.rules[planned[0]].policy.protection if planned else None
 
     @property
     def label(self) -> str:
@@ -112,7 +119,8 @@ def stage_problem(
 ) -> StageProblem:
     """Return the problem that a stage solves, given the certificates of the stages before it.
 
-    ``class_load_gbps`` (T, n_classes, n_links) is read for the classes already planned (sequential coupling only).
+    ``class_load_gbps`` (T, n_classes, n_links) is read for the classes already planned (sequential coupling only);
+    ``loads_before`` has them.
     """
     stage, priority, planned = entry
     model = instance.model
@@ -135,6 +143,18 @@ def stage_problem(
         if model.coupling is Coupling.JOINT or held.priority == priority:
             problem = _with_hold(problem, index, held)
     return problem
+
+
+def loads_before(plan: Plan, entry: StageEntry) -> FloatArray:
+    """Return the link loads by class that a stage has to take as they are, (T, n_classes, n_links).
+
+    Protected classes see what others have reserved, the rest see what they send: what is kept for failures may be
+    used meanwhile.
+    """
+    protected = any(
+        rules.policy.protection is not None and rules.policy.priority in entry[2] for rules in plan.instance.rules
+    )
+    return plan.class_link_committed_gbps if protected else plan.class_link_load_gbps
 
 
 def _capacity_cap(model: PlanningModel) -> float:
@@ -203,7 +223,7 @@ def lagrangian_bound(problem: StageProblem, prices: Prices, oracle: PathOracle) 
     instance = problem.instance
     commodities = np.flatnonzero(problem.scope)
     price = np.full(instance.n_commodities, np.inf)
-    price[commodities] = _cheapest_prices(problem, prices, oracle, commodities)
+    price[commodities] = _unit_prices(problem, prices, oracle, commodities)
     gain = np.zeros(instance.n_commodities)
     rhs = 0.0
     for index, held in problem.price_rows().items():
@@ -238,10 +258,15 @@ def lagrangian_bound(problem: StageProblem, prices: Prices, oracle: PathOracle) 
     return (-total if problem.kind is StageKind.ADMITTED else total) + 0.0
 
 
-def _cheapest_prices(
+def _unit_prices(
     problem: StageProblem, prices: Prices, oracle: PathOracle, commodities: NDArray[np.intp]
 ) -> FloatArray:
-    """Return the price of the cheapest admissible path of each commodity, shape (len(commodities),)."""
+    """Return what a unit of each commodity pays at least, shape (len(commodities),).
+
+    That is the price of its cheapest admissible path, or of all that its class's protection reserves.
+    """
+    if problem.protection is not None:
+        return _protected_unit_prices(problem, prices, oracle, commodities)
     if problem.instance.n_matrices == 1:
         return oracle.prices(link_weights(problem, prices, commodities), commodities)
     # With several matrices every commodity sees prices of its own; not all of them fit into memory.
@@ -250,6 +275,26 @@ def _cheapest_prices(
         some = commodities[first : first + _COMMODITIES_AT_ONCE]
         price[first : first + len(some)] = oracle.prices(link_weights(problem, prices, some), some)
     return price
+
+
+def _protected_unit_prices(
+    problem: StageProblem, prices: Prices, oracle: PathOracle, commodities: NDArray[np.intp]
+) -> FloatArray:
+    instance = problem.instance
+    price = np.empty(len(commodities))
+    for survival in survivals(oracle).values():
+        mine = np.flatnonzero(instance.class_index[commodities] == survival.class_index)
+        if len(mine):
+            weight = weights_each(problem, prices, commodities[mine])
+            asked = prices.survival or NO_SURVIVAL_PRICES
+            price[mine] = robust_unit_prices(survival, weight, asked, commodities[mine])
+    return price
+
+
+def weights_each(problem: StageProblem, prices: Prices, commodities: NDArray[np.intp]) -> FloatArray:
+    """Return what a unit of each commodity's peak flow pays on each link, (len(commodities), n_links)."""
+    weight = link_weights(problem, prices, commodities)
+    return weight if problem.instance.n_matrices > 1 else weight[problem.instance.class_index[commodities]]
 
 
 def _concurrent_bound(problem: StageProblem, price: FloatArray, priced_capacity: float, rhs: float) -> float | None:
@@ -308,6 +353,7 @@ def _clipped(prices: Prices) -> Prices:
         capacity=np.maximum(prices.capacity, 0.0),
         class_limit={c: np.maximum(p, 0.0) for c, p in prices.class_limit.items()},
         held={i: max(p, 0.0) for i, p in prices.held.items()},
+        survival=prices.survival,
     )
 
 
@@ -330,7 +376,7 @@ def stage_value(problem: StageProblem, plan: Plan) -> float:
         return _utilization_up_to(problem, plan)
     figure = stage_figure(plan.instance.topology, problem.kind, problem.figure)
     per_unit = plan.paths.sums(figure) * problem.mean_ratio[plan.paths.commodity]
-    return float((per_unit * plan.flow_gbps)[mine].sum())
+    return float((per_unit * plan.committed_gbps)[mine].sum())
 
 
 def _loads_up_to(problem: StageProblem, plan: Plan) -> FloatArray:
@@ -338,7 +384,11 @@ def _loads_up_to(problem: StageProblem, plan: Plan) -> FloatArray:
     instance = plan.instance
     latest = instance.priority[problem.scope].max(initial=0)
     counted = [rules.policy.priority <= latest for rules in instance.rules]
-    return np.asarray(plan.class_link_load_gbps[:, counted].sum(axis=1))
+    return np.asarray(_stage_loads(problem, plan)[:, counted].sum(axis=1))
+
+
+def _stage_loads(problem: StageProblem, plan: Plan) -> FloatArray:
+    return plan.class_link_load_gbps if problem.protection is None else plan.class_link_committed_gbps
 
 
 def _utilization_up_to(problem: StageProblem, plan: Plan) -> float:
@@ -364,7 +414,7 @@ def concurrent_scale(problem: StageProblem, plan: Plan) -> float:
     for position, rules in enumerate(plan.instance.rules):
         limit = rules.policy.utilization_limit
         if limit is not None and rules.policy.priority in planned:
-            of_class = plan.class_link_load_gbps[:, position]
+            of_class = _stage_loads(problem, plan)[:, position]
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = np.where(of_class > 1e-12, limit * plan.instance.topology.capacity_gbps / of_class, np.inf)
             growth = np.minimum(growth, ratio)

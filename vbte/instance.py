@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from vbte.classify import Classification, classify
 from vbte.demands import DemandMatrix
 from vbte.errors import InputError, InputWarning
-from vbte.policy import PlanningModel, TrafficClass
+from vbte.policy import PlanningModel, ProtectionKind, TrafficClass
+from vbte.scenarios import ScenarioSet, family, likely_states, stated_components
 from vbte.topology import BoolArray, FloatArray, IntArray, Link, Topology
 
 
@@ -27,7 +28,7 @@ class ClassRules:
     """One class's policy against one topology.
 
     ``link_allowed`` (n_links,) and ``transit`` (n_nodes,) say what its paths may use; ``must_nodes`` and
-    ``must_links`` what each path has to pass.
+    ``must_links`` what each path has to pass; ``scenarios`` what it is protected against, None for nothing.
     """
 
     policy: TrafficClass
@@ -35,6 +36,7 @@ class ClassRules:
     transit: BoolArray
     must_nodes: tuple[int, ...]
     must_links: tuple[int, ...]
+    scenarios: ScenarioSet | None = None
 
     @property
     def depends_on_path(self) -> bool:
@@ -255,7 +257,21 @@ def _resolve(topology: Topology, model: PlanningModel, position: int) -> ClassRu
         transit=topology.transit & may_transit,
         must_nodes=tuple(topology.node_index[node] for node in require.nodes),
         must_links=tuple(topology.link_index[link] for link in require.links),
+        scenarios=_protected_against(topology, policy),
     )
+
+
+def _protected_against(topology: Topology, policy: TrafficClass) -> ScenarioSet | None:
+    """Return the scenarios that a class's protection speaks of.
+
+    Raises InputError where it speaks of likely states and no link says how often it fails.
+    """
+    protection = policy.protection
+    if protection is None:
+        return None
+    if protection.kind is ProtectionKind.AVAILABILITY:
+        return likely_states(topology, stated_components(topology), protection.cutoff)
+    return family(topology, protection.against)
 
 
 def _check_names(topology: Topology, model: PlanningModel, position: int) -> None:

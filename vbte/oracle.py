@@ -79,13 +79,34 @@ class PathOracle:
         asked = self._by_class(weight, commodities)
         return _assembled([(part.place, *self._of_class(part, None)) for part in asked], commodities)
 
+    def cheapest_each(
+        self, weight: FloatArray, commodities: Positions, *, tie_break: FloatArray | None = None
+    ) -> Cheapest:
+        """Return the cheapest admissible paths where each commodity sees prices of its own.
+
+        ``weight`` (len(commodities), n_links), however many matrices the instance has.
+        """
+        asked = self._each(weight, commodities)
+        return _assembled([(part.place, *self._of_class(part, tie_break)) for part in asked], commodities)
+
     def prices(self, weight: FloatArray, commodities: Positions) -> FloatArray:
         """Return what ``cheapest`` says of prices, shape (len(commodities),), without the paths.
 
         Paths are looked at only for classes whose bounds speak of whole paths.
         """
+        return self._prices(self._questions(weight, commodities), commodities)
+
+    def prices_by_class(self, weight: FloatArray, commodities: Positions) -> FloatArray:
+        """Return what ``cheapest_by_class`` says of prices, shape (len(commodities),)."""
+        return self._prices(self._by_class(weight, commodities), commodities)
+
+    def prices_each(self, weight: FloatArray, commodities: Positions) -> FloatArray:
+        """Return what ``cheapest_each`` says of prices, shape (len(commodities),)."""
+        return self._prices(self._each(weight, commodities), commodities)
+
+    def _prices(self, questions: Iterator[_Question], commodities: Positions) -> FloatArray:
         price = np.full(len(commodities), np.inf)
-        for asked in self._questions(weight, commodities):
+        for asked in questions:
             if self.instance.rules[asked.class_index].depends_on_path:
                 price[asked.place] = self._of_class(asked, None)[0]
                 continue
@@ -98,7 +119,10 @@ class PathOracle:
         """Yield commodities that share a class and a price of every link, with those prices."""
         if self.instance.n_matrices == 1:
             yield from self._by_class(weight, commodities)
-            return
+        else:
+            yield from self._each(weight, commodities)
+
+    def _each(self, weight: FloatArray, commodities: Positions) -> Iterator[_Question]:
         for position, mine in self._classes(commodities):
             for one in mine:
                 yield _Question(position, weight[one], commodities[one : one + 1], np.array([one]))

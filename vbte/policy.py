@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from vbte.scenarios import Family
 from vbte.tolerance import STAGE_SLACK_SHARE
 
 PositiveGbps = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -83,6 +84,14 @@ class Split(StrEnum):
     FREE = "free"
     SINGLE_PATH = "single_path"
     EQUAL_BUNDLES = "equal_bundles"
+
+
+class ProtectionKind(StrEnum):
+    """What a class is promised when something fails; see ``models/README.md``."""
+
+    BACKUP = "backup"
+    ROBUST = "robust"
+    AVAILABILITY = "availability"
 
 
 class CandidateKind(StrEnum):
@@ -190,6 +199,48 @@ class BandwidthPoint(Record):
         return self.gbps if self.gbps is not None else self.demand_share or 0.0
 
 
+class BackupProtection(Record):
+    """Each path has a backup that shares nothing with it that one scenario of ``against`` takes down.
+
+    ``dedicated`` capacity waits for one path alone; ``shared`` capacity serves all paths that no scenario takes
+    together. Where no such pair exists the plan is rejected, or goes without a backup (``exempt``).
+    """
+
+    kind: Literal[ProtectionKind.BACKUP]
+    against: Family = Family.CABLE
+    reservation: Literal["dedicated", "shared"] = "dedicated"
+    where_impossible: Literal["reject", "exempt"] = "reject"
+
+
+class RobustProtection(Record):
+    """All that is admitted still fits in every scenario of ``against``, when head ends split over what is left.
+
+    A commodity that a scenario cuts off whatever the routing is rejected, or not promised anything in that scenario
+    (``exempt``). Nobody is promised anything while its own end is down.
+    """
+
+    kind: Literal[ProtectionKind.ROBUST]
+    against: Family = Family.CABLE
+    where_impossible: Literal["reject", "exempt"] = "reject"
+
+
+class AvailabilityProtection(Record):
+    """Losses stay small for a share ``target`` of the time, over the likely states of the topology's own figures.
+
+    ``per: flow`` looks at each commodity by itself, its own states chosen (Flexile, CoNEXT 2022); ``per: scenario``
+    at the worst commodity of each state, in its CVaR form (TEAVAR, SIGCOMM 2019). States less likely than ``cutoff``
+    count as lost.
+    """
+
+    kind: Literal[ProtectionKind.AVAILABILITY]
+    target: float = Field(gt=0, lt=1)
+    per: Literal["flow", "scenario"] = "flow"
+    cutoff: float = Field(default=1e-7, gt=0, le=1)
+
+
+Protection = Annotated[BackupProtection | RobustProtection | AvailabilityProtection, Field(discriminator="kind")]
+
+
 class TrafficClass(Record):
     """A class of demands and its policy. ``priority`` 1 is served first; equal priorities share by ``weight``.
 
@@ -211,6 +262,7 @@ class TrafficClass(Record):
     split: Split = Split.FREE
     bundles: int | None = Field(default=None, ge=1, le=1024)
     bandwidth_function: tuple[BandwidthPoint, ...] | None = Field(default=None, min_length=1, max_length=64)
+    protection: Protection | None = None
 
     @field_validator("bandwidth_function")
     @classmethod
@@ -236,6 +288,8 @@ class TrafficClass(Record):
             raise ValueError("bundles goes with split: equal_bundles, and that split needs it")
         if self.split is Split.SINGLE_PATH and self.max_paths not in (None, 1):
             raise ValueError("split: single_path means max_paths 1")
+        if self.protection is not None and self.needs_integers:
+            raise ValueError("a protected class needs its split free and max_paths unset: its paths follow from failures")
         return self
 
     @property
@@ -306,6 +360,7 @@ class PlanningModel(Record):
         if StageKind.CONCURRENT in kinds[1:]:
             raise ValueError("a concurrent stage scales whole demands, so it has to be the first")
         self._check_fairness(kinds)
+        self._check_protection(kinds)
         if self.capacity is CapacityRule.SOFT and self.admission is not Admission.ALL:
             raise ValueError("capacity: soft goes with admission: all")
         if self.admission is Admission.ALL and VOLUME_STAGES & set(kinds):
@@ -329,6 +384,25 @@ class PlanningModel(Record):
                 )
             if kinds[0] is not StageKind.MAX_MIN and traffic_class.bandwidth_function is not None:
                 raise ValueError(f"class {traffic_class.name!r}: a bandwidth_function needs a max_min stage")
+
+    def _check_protection(self, kinds: list[StageKind]) -> None:
+        protected = [one for one in self.classes if one.protection is not None]
+        if not protected:
+            return
+        name = protected[0].name
+        if self.coupling is not Coupling.SEQUENTIAL:
+            raise ValueError(f"class {name!r}: protection needs coupling: sequential; what is promised stays put")
+        if kinds[0] is StageKind.MAX_MIN:
+            raise ValueError(f"class {name!r}: a max_min stage has no proof for protected classes; use admitted")
+        if self.tables.realisation is not Realisation.SOURCE_ROUTED:
+            raise ValueError(f"class {name!r}: protection needs tables: {{realisation: source-routed}}")
+        for one in protected:
+            for other in self.classes:
+                if other.priority == one.priority and other.protection != one.protection:
+                    raise ValueError(
+                        f"classes {one.name!r} and {other.name!r} have one priority and so need one protection; give "
+                        "one of them a priority of its own"
+                    )
 
     def stage(self, kind: StageKind) -> Stage:
         """Return the stage of a kind; raises KeyError where the model has none."""

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from vbte.bounds import StageProblem, lagrangian_bound, stage_problem, stage_sequence, stage_value
+from vbte.bounds import StageProblem, lagrangian_bound, loads_before, stage_problem, stage_sequence, stage_value
 from vbte.errors import InputError, InputWarning
 from vbte.fair_proof import fairness_faults, misplaced, prove_fairness
 from vbte.instance import build_instance, commodity_positions
@@ -204,11 +204,10 @@ def _certificates(plan: Plan, oracle: PathOracle) -> tuple[tuple[ProvenStage, ..
     place = "plan.json: certificates"
     if len(entries) != len(plan.certificates):
         return (), [Finding(place, f"{len(plan.certificates)} certificates for {len(entries)} stages")]
-    loads = plan.class_link_load_gbps
     proven: list[ProvenStage] = []
     findings: list[Finding] = []
     for index, (entry, stored) in enumerate(zip(entries, plan.certificates, strict=True)):
-        problem = stage_problem(plan.instance, entry, plan.certificates[:index], loads)
+        problem = stage_problem(plan.instance, entry, plan.certificates[:index], loads_before(plan, entry))
         spot = f"{place}[{index}] {problem.label}"
         wanted = (problem.label, problem.kind, problem.figure, problem.priority)
         if (stored.stage, stored.kind, stored.figure, stored.priority) != wanted:

@@ -9,7 +9,7 @@ import numpy as np
 
 from vbte.allocate.fallback import guessed_prices
 from vbte.allocate.max_min import with_fairness
-from vbte.bounds import lagrangian_bound, stage_problem, stage_sequence, stage_value
+from vbte.bounds import lagrangian_bound, loads_before, stage_problem, stage_sequence, stage_value
 from vbte.oracle import PathOracle
 from vbte.plan import Certificate, Limit, Plan, Reason, Termination
 from vbte.policy import StageKind
@@ -22,10 +22,9 @@ def certified(plan: Plan, oracle: PathOracle) -> tuple[Certificate, ...]:
     A stage whose level is not known yet (NaN) is held where the plan is. A stage the solver did not finish gets the
     best bound that guessed prices prove.
     """
-    loads = plan.class_link_load_gbps
     certificates: list[Certificate] = []
     for entry, known in zip(stage_sequence(plan.instance), plan.certificates, strict=False):
-        problem = stage_problem(plan.instance, entry, tuple(certificates), loads)
+        problem = stage_problem(plan.instance, entry, tuple(certificates), loads_before(plan, entry))
         value = stage_value(problem, plan)
         prices = known.prices
         bound = lagrangian_bound(problem, prices, oracle) if prices is not None else None

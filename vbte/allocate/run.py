@@ -17,7 +17,7 @@ from vbte.allocate.max_min import solve_max_min
 from vbte.allocate.priced.engine import plan_by_prices
 from vbte.allocate.priced.scope import n_link_flows, unsupported
 from vbte.allocate.settle import settle
-from vbte.bounds import FULL_SHARE, StageEntry, StageProblem, stage_problem, stage_sequence
+from vbte.bounds import FULL_SHARE, StageEntry, StageProblem, loads_before, stage_problem, stage_sequence
 from vbte.errors import InputError, SolverError
 from vbte.formulation.layout import build_layout
 from vbte.formulation.program import NO_PATHS
@@ -51,7 +51,7 @@ def allocate(
     plan = _empty_plan(oracle.instance, profile)
     for _, grouped in groupby(stage_sequence(oracle.instance), key=lambda entry: entry[2]):
         entries = list(grouped)
-        problem = stage_problem(plan.instance, entries[0], plan.certificates, plan.class_link_load_gbps)
+        problem = stage_problem(plan.instance, entries[0], plan.certificates, loads_before(plan, entries[0]))
         if by_prices(problem, tools):
             plan = _plan_by_prices(tools, plan, entries, shortest, previous)
         else:
@@ -113,7 +113,7 @@ def _empty_plan(instance: Instance, profile: SolverProfile) -> Plan:
 
 def _plan_together(tools: Tools, plan: Plan, entries: Sequence[StageEntry], shortest: PathSet) -> Plan:
     """Solve the stages of classes that are planned together; return the plan with their flows and holds added."""
-    instance, loads = plan.instance, plan.class_link_load_gbps
+    instance, loads = plan.instance, loads_before(plan, entries[0])
     problem = stage_problem(instance, entries[0], plan.certificates, loads)
     forms = choose_forms(problem, tools.oracle)
     program = _program(tools, problem, forms, shortest)

@@ -1,0 +1,214 @@
+"""What a unit of protected volume costs at least under link prices, and where nothing can be promised.
+
+A commodity that is to survive scenarios reserves capacity on several paths, so that what is left in each scenario
+still carries all that is admitted of it (FFC, Liu et al., SIGCOMM 2014). With ``z[q]`` the price of surviving scenario
+q, a path pays its links and every scenario that takes it down, and is worth the sum of all ``z``: ``models/README.md``
+has the formulas.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
+
+from vbte.instance import ClassRules, Instance
+from vbte.oracle import Cheapest, PathOracle, Positions
+from vbte.plan import PathSet, SurvivalPrices
+from vbte.policy import ProtectionKind
+from vbte.scenarios import Part, Scenario, ScenarioSet
+from vbte.topology import FloatArray, Topology
+
+#: Commodities priced at once where each has its own price of every link.
+_COMMODITIES_AT_ONCE = 4096
+
+
+def is_robust(rules: ClassRules) -> bool:
+    """True when a class is promised to survive every scenario of a family."""
+    protection = rules.policy.protection
+    return protection is not None and protection.kind is ProtectionKind.ROBUST
+
+
+@dataclass(frozen=True, eq=False)
+class Survival:
+    """The scenarios that the commodities of one class have to survive."""
+
+    oracle: PathOracle
+    class_index: int
+
+    @property
+    def scenarios(self) -> ScenarioSet:
+        """The class's scenarios, S of them."""
+        scenarios = self.oracle.instance.rules[self.class_index].scenarios
+        assert scenarios is not None
+        return scenarios
+
+    @cached_property
+    def link_hits(self) -> csr_array:
+        """Which links each scenario takes down, (S, n_links) of 0 and 1."""
+        failed = self.scenarios.failed_links(slice(0, len(self.scenarios)))
+        return csr_array(failed.T.astype(np.float64))
+
+    @cached_property
+    def hit_share(self) -> csr_array:
+        """What each link of a scenario counts, (S, n_links), so that no simple path is hit more than once in all.
+
+        Exact where every path that is hit is hit equally often: a cable between two nodes once, a node twice.
+        """
+        most = [most_hits(self.scenarios.topology, scenario) for scenario in self.scenarios.scenarios]
+        return csr_array(self.link_hits.multiply(1.0 / np.maximum(most, 1)[:, None]))
+
+    def path_hits(self, paths: PathSet) -> csr_array:
+        """Return which paths each scenario takes down, (P, S) of 0 and 1."""
+        n_links = len(self.scenarios.topology.links)
+        visits = csr_array((np.ones(len(paths.links)), paths.links, paths.start), shape=(len(paths), n_links))
+        hits = csr_array(visits @ self.link_hits.T)
+        hits.data[:] = 1.0
+        return hits
+
+    @cached_property
+    def severed(self) -> csr_array:
+        """Which scenarios leave no admissible path to a commodity, or take one of its ends, (K, S) of 0 and 1.
+
+        Commodities of other classes have empty rows.
+        """
+        instance, topology = self.oracle.instance, self.oracle.instance.topology
+        mine = np.flatnonzero(instance.class_index == self.class_index)
+        rows: list[NDArray[np.intp]] = []
+        for position in range(len(self.scenarios)):
+            one = slice(position, position + 1)
+            dead = self.scenarios.failed_nodes(one)[:, 0]
+            cut = dead[instance.source[mine]] | dead[instance.destination[mine]]
+            left = np.flatnonzero(~cut)
+            # A path that avoids every failed link costs nothing.
+            weight = np.zeros((len(instance.rules), len(topology.links)))
+            weight[self.class_index] = self.scenarios.failed_links(one)[:, 0]
+            if len(left) and weight.any():
+                cut[left] = self.oracle.prices(weight, mine[left]) > 0.5
+            rows.append(mine[cut])
+        column = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
+        row = np.concatenate([np.empty(0, dtype=np.intp), *rows])
+        return csr_array(coo_array((np.ones(len(row)), (row, column)), (instance.n_commodities, len(rows))))
+
+    def link_prices(self, prices: SurvivalPrices, commodities: Positions) -> tuple[FloatArray, FloatArray]:
+        """Return what each commodity pays on each link for the scenarios that take it, and the sum of its prices.
+
+        Shapes (len(commodities), n_links) and (len(commodities),).
+        """
+        shape = (self.oracle.instance.n_commodities, len(self.scenarios))
+        fails = prices.scenario >= 0
+        by_scenario = csr_array(
+            coo_array((prices.price[fails], (prices.commodity[fails], prices.scenario[fails])), shape=shape)
+        )
+        total = np.bincount(prices.commodity, weights=prices.price, minlength=shape[0])
+        return (by_scenario[commodities] @ self.hit_share).toarray(), total[commodities].astype(np.float64)
+
+
+def most_hits(topology: Topology, scenario: Scenario) -> int:
+    """Return how many of a scenario's links one simple path can visit at most.
+
+    A node it passes is visited by two links; between any two nodes it runs once.
+    """
+    count = 2 * len(scenario.nodes)
+    within = {
+        frozenset((link.source, link.target))
+        for link in topology.links
+        if (link.cable or link.id) in scenario.cables
+        or link.id in scenario.links
+        or set(link.srlgs) & set(scenario.srlgs)
+    }
+    return count + len(within)
+
+
+def survivals(oracle: PathOracle) -> dict[int, Survival]:
+    """Return the robust classes' scenarios by class."""
+    return {c: Survival(oracle, c) for c, rules in enumerate(oracle.instance.rules) if is_robust(rules)}
+
+
+def cheapest_surviving(
+    survival: Survival,
+    weight: FloatArray,
+    prices: SurvivalPrices,
+    commodities: Positions,
+    *,
+    tie_break: FloatArray | None = None,
+) -> Cheapest:
+    """Return the cheapest path of each commodity of the class, the scenarios that take it included in its price.
+
+    ``weight`` (len(commodities), n_links) prices the links. Prices are bounds from below, exact for cables between two
+    nodes and for nodes.
+    """
+    dear, _ = survival.link_prices(prices, commodities)
+    return survival.oracle.cheapest_each(weight + dear, commodities, tie_break=tie_break)
+
+
+def robust_unit_prices(
+    survival: Survival, weight: FloatArray, prices: SurvivalPrices, commodities: Positions
+) -> FloatArray:
+    """Return what a unit of each commodity pays at least for all its reservations, shape (len(commodities),).
+
+    ``weight`` (len(commodities), n_links) prices the links. With m the cheapest path's price, its scenarios included,
+    and Z the sum of the scenarios' prices, m >= Z proves m; else the prices are scaled by t so that every path still
+    pays t * Z: by y + t * z >= (1 - t) * y_min + t * m. Prices of scenarios that cut a commodity off are left out:
+    nothing is promised there.
+    """
+    price = np.empty(len(commodities))
+    kept = _kept(survival, prices)
+    priced = np.isin(commodities, kept.commodity)
+    for first in range(0, len(commodities), _COMMODITIES_AT_ONCE):
+        block = slice(first, first + _COMMODITIES_AT_ONCE)
+        some = commodities[block]
+        plain = _plain_prices(survival.oracle, weight[block], some)
+        mine = np.flatnonzero(priced[block])
+        if len(mine):
+            dear, total = survival.link_prices(kept, some[mine])
+            least = survival.oracle.prices_each(weight[block][mine] + dear, some[mine])
+            short = np.maximum(total - least, 0.0)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                scale = np.where(short > 0, plain[mine] / (short + plain[mine]), 1.0)
+            proven = np.where(short > 0, scale * total, least)
+            plain[mine] = np.maximum(plain[mine], np.where(np.isfinite(least), proven, np.inf))
+        price[block] = plain
+    return price
+
+
+def _plain_prices(oracle: PathOracle, weight: FloatArray, commodities: Positions) -> FloatArray:
+    """Return the price of the cheapest path of each commodity; weights that are the same are asked for once."""
+    if len(weight) > 1 and (weight == weight[0]).all():
+        by_class = np.tile(weight[0], (len(oracle.instance.rules), 1))
+        return oracle.prices_by_class(by_class, commodities)
+    return oracle.prices_each(weight, commodities)
+
+
+def _kept(survival: Survival, prices: SurvivalPrices) -> SurvivalPrices:
+    """Return the prices of 0 or more of scenarios that leave the commodity a path; a file may say anything."""
+    n_commodities, n_scenarios = survival.severed.shape
+    known = (prices.commodity < n_commodities) & (prices.scenario < n_scenarios) & (prices.price > 0)
+    commodity, scenario, price = prices.commodity[known], prices.scenario[known], prices.price[known]
+    promised = (scenario < 0) | ~(survival.severed[commodity, np.maximum(scenario, 0)] > 0)
+    return SurvivalPrices(commodity[promised], scenario[promised], price[promised])
+
+
+def first_severed(survival: Survival, instance: Instance) -> tuple[int, Scenario, int] | None:
+    """Return a commodity that a scenario cuts off although both its ends are up, the scenario, and how many there are.
+
+    None where everything can be promised.
+    """
+    severed = coo_array(survival.severed)
+    commodity, scenario = severed.coords
+    nodes = survival.scenarios.failed_nodes(slice(0, len(survival.scenarios)))
+    by_itself = nodes[instance.source[commodity], scenario] | nodes[instance.destination[commodity], scenario]
+    found = np.flatnonzero(~by_itself)
+    if not len(found):
+        return None
+    first = found[np.lexsort((commodity[found], scenario[found]))[0]]
+    affected = len(np.unique(commodity[found]))
+    return int(commodity[first]), survival.scenarios.scenarios[int(scenario[first])], affected
+
+
+def parts_of(scenario: Scenario) -> str:
+    """Return what a scenario takes down, in words: ``'cable a-b'``."""
+    return " and ".join(f"{kind} {name}" for kind, name in scenario.parts() if kind in Part)
