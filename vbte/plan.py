@@ -204,6 +204,10 @@ class Plan:
 
     ``flow_gbps`` (P,) is the flow of each path at the commodity's peak volume; with one matrix that is simply the
     flow. Arrays of results have one row per matrix: ``link_load_gbps`` (T, n_links).
+
+    ``backup_paths``, where there are any, has a row for each of ``paths``: the path that takes its traffic when it is
+    down, without links for none. ``reserved_gbps`` (P,) is the most that each path may ever carry, its backup in its
+    place, also when others of its commodity are down; Gbit/s at the commodity's peak volume.
     """
 
     instance: Instance
@@ -212,6 +216,8 @@ class Plan:
     certificates: tuple[Certificate, ...]
     termination: Termination
     engine: EngineReport
+    backup_paths: PathSet | None = None
+    reserved_gbps: FloatArray | None = None
 
     @cached_property
     def admitted_share(self) -> FloatArray:

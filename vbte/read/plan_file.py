@@ -63,13 +63,15 @@ class _Reader:
             lambda: [_demands(opened(part), self._origin) for part in _listed(document["demand_matrices"])],
         )
         instance = self._instance(topology, matrices, model, document)
-        paths, flow = self._guarded("paths", lambda: self._paths(opened(document["paths"]), instance))
+        columns = self._guarded("paths", lambda: opened(document["paths"]))
+        paths, flow = self._guarded("paths", lambda: self._paths(columns, instance))
+        backups, reserved = self._guarded("paths", lambda: _protection(columns, paths, instance))
         certificates = self._guarded(
             "certificates", lambda: tuple(_certificate(part, instance) for part in plain(document["certificates"]))
         )
         termination = self._guarded("termination", lambda: _termination(plain(document["termination"])))
         engine = self._guarded("engine", lambda: EngineReport(**plain(document["engine"])))
-        return Plan(instance, paths, flow, certificates, termination, engine)
+        return Plan(instance, paths, flow, certificates, termination, engine, backups, reserved)
 
     def _guarded(self, key: str, read: Callable[[], T]) -> T:
         """Turn whatever a misshapen part raises into one InputError at its key."""
@@ -102,15 +104,37 @@ class _Reader:
 
     def _paths(self, part: Mapping[str, Raw], instance: Instance) -> tuple[PathSet, FloatArray]:
         commodity = integers(part["commodity"], instance.n_commodities)
-        links = integers(part["links"], len(instance.topology.links))
-        hops = integers(part["hops"], len(instance.topology.nodes) + len(instance.topology.links) + 1)
         flow = figures(part["flow_gbps"])
-        if not len(commodity) == len(hops) == len(flow) or int(hops.sum()) != len(links) or (hops < 1).any():
-            raise ValueError("lengths do not agree")
         if (np.diff(commodity) < 0).any():
             raise ValueError("paths are not sorted by commodity")
-        start = np.concatenate([[0], np.cumsum(hops.astype(np.int64))])
-        return PathSet(start, links, commodity), flow
+        paths = _path_set(part["hops"], part["links"], commodity, instance)
+        if len(flow) != len(paths) or (paths.hops < 1).any():
+            raise ValueError("lengths do not agree")
+        return paths, flow
+
+
+def _path_set(hops_part: Raw, links_part: Raw, commodity: IntArray, instance: Instance) -> PathSet:
+    links = integers(links_part, len(instance.topology.links))
+    hops = integers(hops_part, len(instance.topology.nodes) + len(instance.topology.links) + 1)
+    if len(hops) != len(commodity) or int(hops.sum()) != len(links):
+        raise ValueError("lengths do not agree")
+    start = np.concatenate([[0], np.cumsum(hops.astype(np.int64))])
+    return PathSet(start, links, commodity)
+
+
+def _protection(
+    part: Mapping[str, Raw], paths: PathSet, instance: Instance
+) -> tuple[PathSet | None, FloatArray | None]:
+    """Return the backups and reservations of the paths, None where the file has none."""
+    backups = None
+    if "backup_hops" in part or "backup_links" in part:
+        backups = _path_set(part["backup_hops"], part["backup_links"], paths.commodity, instance)
+    if "reserved_gbps" not in part:
+        return backups, None
+    reserved = figures(part["reserved_gbps"])
+    if len(reserved) != len(paths) or (reserved < 0).any():
+        raise ValueError("reservations are below 0, or not as many as paths")
+    return backups, reserved
 
 
 def _listed(part: Raw) -> list[Raw]:

@@ -29,6 +29,7 @@ def plan_bytes(plan: Plan) -> bytes:
             "hops": plan.paths.hops,
             "links": plan.paths.links,
             "flow_gbps": plan.flow_gbps,
+            **_protection_columns(plan),
         },
         "commodities": {
             "class": instance.class_index,
@@ -39,6 +40,16 @@ def plan_bytes(plan: Plan) -> bytes:
         "certificates": [_certificate_document(certificate) for certificate in plan.certificates],
     }
     return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
+
+
+def _protection_columns(plan: Plan) -> dict[str, Any]:
+    """Return what paths have besides their flow, where the plan says so: plans without it keep their bytes."""
+    columns: dict[str, Any] = {}
+    if plan.backup_paths is not None:
+        columns |= {"backup_hops": plan.backup_paths.hops, "backup_links": plan.backup_paths.links}
+    if plan.reserved_gbps is not None:
+        columns["reserved_gbps"] = plan.reserved_gbps
+    return columns
 
 
 def engine_document(engine: EngineReport) -> dict[str, Any]:
