@@ -289,7 +289,9 @@ class TrafficClass(Record):
         if self.split is Split.SINGLE_PATH and self.max_paths not in (None, 1):
             raise ValueError("split: single_path means max_paths 1")
         if self.protection is not None and self.needs_integers:
-            raise ValueError("a protected class needs its split free and max_paths unset: its paths follow from failures")
+            raise ValueError(
+                "a protected class needs its split free and max_paths unset: its paths follow from failures"
+            )
         return self
 
     @property

@@ -15,20 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
-from vbte.instance import ClassRules, Instance
+from vbte.instance import Instance
 from vbte.oracle import Cheapest, PathOracle, Positions
 from vbte.plan import PathSet, SurvivalPrices
-from vbte.policy import ProtectionKind
+from vbte.policy import Protection, ProtectionKind
 from vbte.scenarios import Part, Scenario, ScenarioSet
-from vbte.topology import FloatArray, Topology
+from vbte.topology import BoolArray, FloatArray, Topology
 
 #: Commodities priced at once where each has its own price of every link.
 _COMMODITIES_AT_ONCE = 4096
 
 
-def is_robust(rules: ClassRules) -> bool:
+def is_robust(protection: Protection | None) -> bool:
     """True when a class is promised to survive every scenario of a family."""
-    protection = rules.policy.protection
     return protection is not None and protection.kind is ProtectionKind.ROBUST
 
 
@@ -45,6 +44,11 @@ class Survival:
         scenarios = self.oracle.instance.rules[self.class_index].scenarios
         assert scenarios is not None
         return scenarios
+
+    @property
+    def is_mine(self) -> BoolArray:
+        """Which commodities are of the class, (K,)."""
+        return np.asarray(self.oracle.instance.class_index == self.class_index)
 
     @cached_property
     def link_hits(self) -> csr_array:
@@ -76,7 +80,7 @@ class Survival:
         Commodities of other classes have empty rows.
         """
         instance, topology = self.oracle.instance, self.oracle.instance.topology
-        mine = np.flatnonzero(instance.class_index == self.class_index)
+        mine = np.flatnonzero(self.is_mine)
         rows: list[NDArray[np.intp]] = []
         for position in range(len(self.scenarios)):
             one = slice(position, position + 1)
@@ -99,10 +103,7 @@ class Survival:
         Shapes (len(commodities), n_links) and (len(commodities),).
         """
         shape = (self.oracle.instance.n_commodities, len(self.scenarios))
-        fails = prices.scenario >= 0
-        by_scenario = csr_array(
-            coo_array((prices.price[fails], (prices.commodity[fails], prices.scenario[fails])), shape=shape)
-        )
+        by_scenario = csr_array(coo_array((prices.price, (prices.commodity, prices.scenario)), shape=shape))
         total = np.bincount(prices.commodity, weights=prices.price, minlength=shape[0])
         return (by_scenario[commodities] @ self.hit_share).toarray(), total[commodities].astype(np.float64)
 
@@ -125,7 +126,9 @@ def most_hits(topology: Topology, scenario: Scenario) -> int:
 
 def survivals(oracle: PathOracle) -> dict[int, Survival]:
     """Return the robust classes' scenarios by class."""
-    return {c: Survival(oracle, c) for c, rules in enumerate(oracle.instance.rules) if is_robust(rules)}
+    return {
+        c: Survival(oracle, c) for c, rules in enumerate(oracle.instance.rules) if is_robust(rules.policy.protection)
+    }
 
 
 def cheapest_surviving(
@@ -187,8 +190,11 @@ def _kept(survival: Survival, prices: SurvivalPrices) -> SurvivalPrices:
     """Return the prices of 0 or more of scenarios that leave the commodity a path; a file may say anything."""
     n_commodities, n_scenarios = survival.severed.shape
     known = (prices.commodity < n_commodities) & (prices.scenario < n_scenarios) & (prices.price > 0)
+    known &= (
+        survival.oracle.instance.class_index[np.minimum(prices.commodity, n_commodities - 1)] == survival.class_index
+    )
     commodity, scenario, price = prices.commodity[known], prices.scenario[known], prices.price[known]
-    promised = (scenario < 0) | ~(survival.severed[commodity, np.maximum(scenario, 0)] > 0)
+    promised = np.asarray(survival.severed[commodity, scenario]).reshape(-1) == 0
     return SurvivalPrices(commodity[promised], scenario[promised], price[promised])
 
 

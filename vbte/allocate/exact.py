@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbte.allocate.decompose import decompose
-from vbte.bounds import StageProblem, link_weights
+from vbte.allocate.robust import SurvivalRows, survival_rows
+from vbte.bounds import StageProblem, link_weights, weights_each
 from vbte.errors import InfeasibleError, SolverError
 from vbte.formulation.constraints import hold_row, matrix_of, scaled_figure
 from vbte.formulation.layout import Layout
 from vbte.formulation.program import (
+    NO_PATHS,
     build_program,
     column_bounds,
     feasibility_costs,
@@ -26,7 +28,7 @@ from vbte.formulation.program import (
     row_bounds,
     stage_costs,
 )
-from vbte.oracle import PathOracle, merged_paths, select_paths
+from vbte.oracle import Cheapest, PathOracle, merged_paths, select_paths
 from vbte.plan import Fairness, PathSet, Prices, Reason, Termination
 from vbte.policy import StageKind
 from vbte.solve import Deadline, Session, Solution, SolverProfile, open_session
@@ -71,6 +73,7 @@ class Tools:
 class StagedProgram:
     """One program at a solver, going through its stages.
 
+    ``survival`` are the rows of commodities that have to survive scenarios, None where there are none.
     ``paths`` are the path columns so far, in column order; ``generates`` says whether more may be added.
     ``hold_rows`` maps the index of an earlier certificate to (row, scale of the row).
     """
@@ -80,12 +83,14 @@ class StagedProgram:
     paths: PathSet
     generates: bool
     session: Session = field(init=False)
+    survival: SurvivalRows | None = field(init=False)
     hold_rows: dict[int, tuple[int, float]] = field(default_factory=dict)
     columns_generated: int = 0
 
     def __post_init__(self) -> None:
         program = build_program(self.layout, self.paths)
         self.session = open_session(program, self.tools.profile, self.tools.deadline)
+        self.survival = survival_rows(self.layout.problem, self.layout, self.tools.oracle)
 
     def require_feasible(self, problem: StageProblem) -> None:
         """Find a start that carries every demand within every limit, or say what clashes.
@@ -127,7 +132,7 @@ class StagedProgram:
             return StageOutcome(problem, None, None, None, solution.termination)
         prices = None
         if solution.row_dual is not None:
-            prices = prices_from_duals(self.layout, problem, solution.row_dual, factor, self.hold_rows)
+            prices = self._prices(problem, solution.row_dual, factor)
         value = self.value(problem, solution.primal)
         return StageOutcome(problem, value, prices, solution.primal, solution.termination)
 
@@ -140,18 +145,18 @@ class StagedProgram:
         )
 
     def _generate(self, problem: StageProblem, *, feasibility: bool = False) -> Solution:
-        """Solve, adding path columns until no admissible path could improve the objective."""
+        """Solve, adding rows that a solution breaks and path columns that would improve it, until there are none."""
         solution = self.session.solve()
-        if not self.generates or not len(self.layout.path_commodities):
-            return solution
         for round_ in range(ROUND_LIMIT):
             if solution.row_dual is None or solution.termination.reason is not Reason.OPTIMAL:
                 return solution
+            rows = self._add_broken_rows(solution)
             found = self._improving_paths(problem, solution.row_dual, feasibility=feasibility)
-            if not len(found):
+            if not rows and not len(found):
                 return solution
-            self.tools.progress(f"{problem.label}: round {round_ + 1}, {len(found)} new paths")
-            self._add_paths(problem, found, feasibility=feasibility)
+            if len(found):
+                self._add_paths(problem, found, feasibility=feasibility)
+            self.tools.progress(f"{problem.label}: round {round_ + 1}, {rows} new rows, {len(found)} new paths")
             better = self.session.solve()
             if better.primal is None:
                 # Stopped by a limit: what the last round found is still a plan.
@@ -159,23 +164,51 @@ class StagedProgram:
             solution = better
         return Solution(Termination(Reason.FEASIBLE), solution.primal, solution.row_dual, solution.objective)
 
+    def _add_broken_rows(self, solution: Solution) -> int:
+        """Add the survival rows that a solution breaks; return how many."""
+        if self.survival is None or solution.primal is None:
+            return 0
+        commodity, scenario = self.survival.broken(self.paths, solution.primal)
+        if len(commodity):
+            program = self.session.program
+            matrix = self.survival.rows_for(commodity, scenario, self.paths, program.n_columns)
+            self.survival.added(commodity, scenario, program.n_rows)
+            self.session.add_rows(matrix, np.zeros(len(commodity)), np.full(len(commodity), np.inf))
+        return len(commodity)
+
+    def _prices(self, problem: StageProblem, row_dual: FloatArray, factor: float) -> Prices:
+        prices = prices_from_duals(self.layout, problem, row_dual, factor, self.hold_rows)
+        return prices if self.survival is None else replace(prices, survival=self.survival.prices(row_dual, factor))
+
     def _improving_paths(self, problem: StageProblem, row_dual: FloatArray, *, feasibility: bool) -> PathSet:
         """Return new paths whose column would have a negative reduced cost, at most one per commodity."""
         layout = self.layout
+        if not self.generates or not len(layout.path_commodities):
+            return NO_PATHS
         factor = 1.0 if feasibility else stage_costs(layout, problem, self.paths)[1]
-        prices = prices_from_duals(layout, problem, row_dual, factor, self.hold_rows)
-        priced = _load_only(problem) if feasibility else problem
+        # Rows that were added since have no price yet.
+        row_dual = np.concatenate([row_dual, np.zeros(self.session.program.n_rows - len(row_dual))])
+        prices = self._prices(problem, row_dual, factor)
         commodities = layout.commodities[layout.path_commodities]
-        latency = problem.instance.topology.latency_ms
-        weights = link_weights(priced, prices, commodities)
-        found = self.tools.oracle.cheapest(weights, commodities, tie_break=latency + latency.mean() * 1e-3)
+        found = self._cheapest(_load_only(problem) if feasibility else problem, prices, commodities)
         worth = row_dual[layout.path_row[layout.path_commodities]] * factor
+        if prices.survival is not None:
+            survival = np.bincount(prices.survival.commodity, prices.survival.price, problem.instance.n_commodities)
+            worth = worth + survival[commodities]
         slack = PRICING_SLACK * max(1.0, factor) + 1e-9 * np.abs(worth)
         better = commodities[(found.price < worth - slack) & np.isfinite(found.price)]
         chosen = np.isin(found.paths.commodity, better)
         # A solver that rounds its duals calls for paths it already has, and would do so for ever.
         chosen &= ~np.isin(path_keys(found.paths, layout.n_links), path_keys(self.paths, layout.n_links))
         return select_paths(found.paths, np.flatnonzero(chosen))
+
+    def _cheapest(self, problem: StageProblem, prices: Prices, commodities: NDArray[np.intp]) -> Cheapest:
+        latency = problem.instance.topology.latency_ms
+        tie_break = latency + latency.mean() * 1e-3
+        if self.survival is None:
+            weights = link_weights(problem, prices, commodities)
+            return self.tools.oracle.cheapest(weights, commodities, tie_break=tie_break)
+        return self.survival.cheapest(weights_each(problem, prices, commodities), prices, commodities, tie_break)
 
     def _add_paths(self, problem: StageProblem, found: PathSet, *, feasibility: bool) -> None:
         figures = []
@@ -184,7 +217,8 @@ class StagedProgram:
             if held is not None and held.kind is not StageKind.ADMITTED:
                 figure, scale = scaled_figure(problem, held)
                 figures.append((row, figure / scale))
-        matrix = new_path_columns(self.layout, found, figures, self.session.program.n_rows)
+        more = [] if self.survival is None else [self.survival.terms(found)]
+        matrix = new_path_columns(self.layout, found, figures, self.session.program.n_rows, more)
         costs = np.zeros(len(found))
         if not feasibility:
             costs = stage_costs(self.layout, problem, found)[0][self.layout.n_columns :]

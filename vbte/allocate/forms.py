@@ -69,7 +69,10 @@ def all_paths(problem: StageProblem, oracle: PathOracle) -> Forms:
     by_path = {
         c
         for c in np.unique(instance.class_index[problem.scope]).tolist()
-        if instance.n_matrices > 1 or instance.rules[c].depends_on_path or _few_commodities(problem, oracle, c)
+        if instance.n_matrices > 1
+        or instance.rules[c].depends_on_path
+        or problem.protection is not None
+        or _few_commodities(problem, oracle, c)
     }
     return Forms(frozenset(by_path), frozenset(), generated=True)
 

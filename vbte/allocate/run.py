@@ -16,6 +16,7 @@ from vbte.allocate.integer import solve_with_integers
 from vbte.allocate.max_min import solve_max_min
 from vbte.allocate.priced.engine import plan_by_prices
 from vbte.allocate.priced.scope import n_link_flows, unsupported
+from vbte.allocate.reserve import reserve
 from vbte.allocate.settle import settle
 from vbte.bounds import FULL_SHARE, StageEntry, StageProblem, loads_before, stage_problem, stage_sequence
 from vbte.errors import InputError, SolverError
@@ -185,10 +186,24 @@ def _with_flows(
         tools.progress("the solver gave nothing: shortest paths take its place")
         paths, flow = shortest, shortest_path_flows(problem, shortest, outcomes[0].termination)
         admitted = np.bincount(paths.commodity, weights=flow, minlength=plan.instance.n_commodities).astype(np.float64)
-    paths, flow = settle(tools.oracle, paths, flow, np.where(problem.scope, admitted, 0.0))
+    admitted = np.where(problem.scope, admitted, 0.0)
+    if program.survival is not None:
+        paths, flow, reserved = reserve(tools.oracle, program.survival.survivals, paths, flow, admitted)
+    else:
+        paths, flow = settle(tools.oracle, paths, flow, admitted)
+        reserved = flow
     order = np.argsort(np.concatenate([plan.paths.commodity, paths.commodity]), kind="stable")
-    flows = np.concatenate([plan.flow_gbps, flow])[order]
-    return replace(plan, paths=merged_paths([plan.paths, paths]), flow_gbps=flows)
+    return replace(
+        plan,
+        paths=merged_paths([plan.paths, paths]),
+        flow_gbps=np.concatenate([plan.flow_gbps, flow])[order],
+        reserved_gbps=np.concatenate([plan.committed_gbps, reserved])[order] if _is_protected(plan) else None,
+    )
+
+
+def _is_protected(plan: Plan) -> bool:
+    """True when any class of the model is protected: paths then have reservations of their own."""
+    return any(rules.policy.protection is not None for rules in plan.instance.rules)
 
 
 def _reported(plan: Plan, program: StagedProgram, forms: Forms) -> EngineReport:

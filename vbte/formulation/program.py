@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.sparse import csc_array
 
@@ -22,6 +24,7 @@ from vbte.formulation.layout import Layout
 from vbte.plan import PathSet, Prices
 from vbte.policy import StageKind
 from vbte.solve import LinearProgram
+from vbte.survival import is_robust
 from vbte.topology import FloatArray
 
 NO_PATHS = PathSet(np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32))
@@ -54,6 +57,9 @@ def row_bounds(layout: Layout, problem: StageProblem) -> tuple[FloatArray, Float
     for position, class_index in enumerate(layout.limited_classes):
         first = layout.class_limit_row(position)
         upper[first : first + size] = np.tile(problem.class_limit(class_index) * capacity, layout.n_matrices)
+    if is_robust(problem.protection):
+        # More may be reserved than is admitted.
+        upper[layout.path_row[layout.path_commodities]] = np.inf
     return lower, upper
 
 
@@ -135,13 +141,18 @@ def prices_from_duals(
 
 
 def new_path_columns(
-    layout: Layout, paths: PathSet, hold_figures: list[tuple[int, FloatArray]], n_rows: int
+    layout: Layout,
+    paths: PathSet,
+    hold_figures: list[tuple[int, FloatArray]],
+    n_rows: int,
+    more: Sequence[Terms] = (),
 ) -> csc_array[np.float64]:
     """Return path columns for a program that already has ``n_rows`` rows, holds included.
 
-    ``hold_figures`` lists (row, per-link figure in the row's scale) of the holds that sum over flows.
+    ``hold_figures`` lists (row, per-link figure in the row's scale) of the holds that sum over flows, ``more`` are
+    entries of rows that a run has added.
     """
-    terms = [path_columns(layout, paths)]
+    terms = [path_columns(layout, paths), *more]
     for row, figure in hold_figures:
         values = paths.sums(figure) * layout.problem.mean_ratio[paths.commodity]
         terms.append(Terms(np.full(len(paths), row), np.arange(len(paths)), values))

@@ -16,7 +16,19 @@ from msgspec import Raw
 from vbte.demands import AttributeColumn, DemandMatrix
 from vbte.errors import InputError
 from vbte.instance import Instance, build_instance, commodity_positions, without_commodities
-from vbte.plan import Certificate, EngineReport, FairLevel, Fairness, Limit, PathSet, Plan, Prices, Reason, Termination
+from vbte.plan import (
+    Certificate,
+    EngineReport,
+    FairLevel,
+    Fairness,
+    Limit,
+    PathSet,
+    Plan,
+    Prices,
+    Reason,
+    SurvivalPrices,
+    Termination,
+)
 from vbte.policy import PathFigure, PlanningModel, StageKind
 from vbte.read.json_columns import figures, integers, opened, plain
 from vbte.read.model import read_model
@@ -232,7 +244,18 @@ def _prices(part: Mapping[str, Any], instance: Instance) -> Prices:
     if any(not 0 <= position < len(instance.rules) for position in classes):
         raise ValueError("class_limit names a class that is not there")
     held = {int(index): _figure(price) for index, price in part["held"].items()}
-    return Prices(_dense(part["capacity"], instance), classes, held)
+    survival = _survival_prices(part["survival"], instance) if part.get("survival") is not None else None
+    return Prices(_dense(part["capacity"], instance), classes, held, survival)
+
+
+def _survival_prices(part: Mapping[str, Any], instance: Instance) -> SurvivalPrices:
+    n_scenarios = max((len(rules.scenarios) for rules in instance.rules if rules.scenarios is not None), default=0)
+    commodity = integers(part["commodity"], instance.n_commodities).astype(np.int64)
+    scenario = integers(part["scenario"], n_scenarios).astype(np.int64)
+    price = figures(part["price"])
+    if not len(commodity) == len(scenario) == len(price):
+        raise ValueError("survival prices differ in length")
+    return SurvivalPrices(commodity, scenario, price)
 
 
 def _dense(part: Mapping[str, Any], instance: Instance) -> FloatArray:

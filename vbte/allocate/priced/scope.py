@@ -26,6 +26,8 @@ def unsupported(problem: StageProblem) -> str | None:
             return f"a {stage.kind} stage"
     for c in np.unique(instance.class_index[problem.scope]).tolist():
         rules = instance.rules[c]
+        if rules.policy.protection is not None:
+            return f"class {rules.policy.name!r}: protection"
         if rules.depends_on_path:
             return f"class {rules.policy.name!r}: bounds on whole paths, or things that each path must pass"
         if rules.policy.split is Split.EQUAL_BUNDLES:
