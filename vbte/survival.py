@@ -108,6 +108,15 @@ class Survival:
         return (by_scenario[commodities] @ self.hit_share).toarray(), total[commodities].astype(np.float64)
 
 
+def at_pairs(marks: csr_array, row: NDArray[np.int64], column: NDArray[np.int64]) -> BoolArray:
+    """Return which of these places of a sparse matrix are marked, shape (len(row),)."""
+    marks.sort_indices()
+    owner = np.repeat(np.arange(marks.shape[0], dtype=np.int64), np.diff(marks.indptr))
+    marked = np.append(owner * marks.shape[1] + marks.indices, -1)
+    code = row.astype(np.int64) * marks.shape[1] + column
+    return np.asarray(marked[np.searchsorted(marked[:-1], code)] == code)
+
+
 def most_hits(topology: Topology, scenario: Scenario) -> int:
     """Return how many of a scenario's links one simple path can visit at most.
 
@@ -194,7 +203,7 @@ def _kept(survival: Survival, prices: SurvivalPrices) -> SurvivalPrices:
         survival.oracle.instance.class_index[np.minimum(prices.commodity, n_commodities - 1)] == survival.class_index
     )
     commodity, scenario, price = prices.commodity[known], prices.scenario[known], prices.price[known]
-    promised = np.asarray(survival.severed[commodity, scenario]).reshape(-1) == 0
+    promised = ~at_pairs(survival.severed, commodity, scenario)
     return SurvivalPrices(commodity[promised], scenario[promised], price[promised])
 
 

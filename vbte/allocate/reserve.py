@@ -11,7 +11,7 @@ from scipy.sparse import coo_array
 from vbte.allocate.settle import settle
 from vbte.oracle import PathOracle
 from vbte.plan import PathSet
-from vbte.survival import Survival
+from vbte.survival import Survival, at_pairs
 from vbte.tolerance import DEMAND_SLACK_SHARE
 from vbte.topology import FloatArray
 
@@ -54,7 +54,7 @@ def _left(
         path, scenario = hits.coords
         commodity = paths.commodity[path]
         mine = (survival.oracle.instance.class_index[commodity] == survival.class_index) & (
-            survival.severed[commodity, scenario] == 0
+            ~at_pairs(survival.severed, commodity.astype(np.int64), scenario.astype(np.int64))
         )
         pair = commodity[mine].astype(np.int64) * len(survival.scenarios) + scenario[mine]
         pairs, at = np.unique(pair, return_inverse=True)
@@ -81,6 +81,6 @@ def _raise_shares(
     at = np.repeat(np.arange(len(commodity)), count)
     path = np.repeat(first, count) + np.arange(len(at)) - np.repeat(np.cumsum(count) - count, count)
     hits = survival.path_hits(paths)
-    lives = np.asarray(hits[path, scenario[at]]).reshape(-1) == 0
+    lives = ~at_pairs(hits, path, scenario[at])
     lives &= amount[at] > 0
     np.maximum.at(largest, path[lives], aim[path[lives]] / amount[at[lives]])

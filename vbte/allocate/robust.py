@@ -21,7 +21,7 @@ from vbte.formulation.layout import Layout
 from vbte.oracle import Cheapest, PathOracle, merged_paths
 from vbte.plan import NO_SURVIVAL_PRICES, PathSet, Prices, SurvivalPrices
 from vbte.policy import RobustProtection
-from vbte.survival import Survival, cheapest_surviving, first_severed, parts_of, survivals
+from vbte.survival import Survival, at_pairs, cheapest_surviving, first_severed, parts_of, survivals
 from vbte.topology import FloatArray
 
 #: A row counts as broken when it lacks more than this share of the commodity's volume.
@@ -55,7 +55,7 @@ class SurvivalRows:
             commodity, scenario = (axis.astype(np.int64) for axis in lost.coords)
             short = admitted[commodity] - (total[commodity] - lost.data)
             volume = layout.problem.instance.peak_gbps[commodity] / layout.unit_gbps
-            wanted = (short > BROKEN_SHARE * volume) & (survival.severed[commodity, scenario] == 0)
+            wanted = (short > BROKEN_SHARE * volume) & ~at_pairs(survival.severed, commodity, scenario)
             wanted &= layout.problem.instance.class_index[commodity] == survival.class_index
             found.append((commodity[wanted], scenario[wanted]))
         commodity, scenario = (np.concatenate(part) for part in zip(*found, strict=True))
@@ -118,7 +118,7 @@ class SurvivalRows:
         for survival in self.survivals:
             mine = instance.class_index[commodity[at]] == survival.class_index
             hits = survival.path_hits(paths)
-            lives[mine] = np.asarray(hits[path[mine], scenario[at[mine]]]).reshape(-1) == 0
+            lives[mine] = ~at_pairs(hits, path[mine], scenario[at[mine]])
         return Terms(row[at[lives]].astype(np.intp), first_column + path[lives], np.ones(int(lives.sum())))
 
     def cheapest(
