@@ -24,6 +24,7 @@ from vbte.oracle import PathOracle, keeps_bounds, path_faults
 from vbte.paths.igp import igp_loads
 from vbte.plan import Certificate, Fairness, Plan, Reason, relative_gap
 from vbte.policy import VOLUME_STAGES, Admission, CapacityRule, Split, StageKind
+from vbte.promise_proof import promise_faults
 from vbte.read.plan_file import read_plan
 from vbte.report.outcome import disagreement
 from vbte.report.summary import summarize, summary_bytes
@@ -92,6 +93,7 @@ def check_plan(plan: Plan) -> CheckReport:
     """Prove a plan in memory again: paths, flows, loads and certificates."""
     oracle = PathOracle(plan.instance)
     findings = [*_left_out(plan), *_paths(plan), *_flows(plan), *_splits(plan), *_loads(plan)]
+    findings += _listed("plan.json: reserved_gbps", list(promise_faults(plan, oracle)) if not findings else [])
     # Figures from a hostile file may overflow; what comes of it agrees with no claim.
     with np.errstate(over="ignore", invalid="ignore"):
         proven, faults = _certificates(plan, oracle)

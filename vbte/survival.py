@@ -8,6 +8,7 @@ has the formulas.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,6 +25,10 @@ from vbte.topology import BoolArray, FloatArray, Topology
 
 #: Commodities priced at once where each has its own price of every link.
 _COMMODITIES_AT_ONCE = 4096
+
+
+#: Sums of the same prices in another order may differ by this share.
+SUM_ROUNDING_SHARE = 1e-12
 
 
 def is_robust(protection: Protection | None) -> bool:
@@ -178,7 +183,7 @@ def robust_unit_prices(
         if len(mine):
             dear, total = survival.link_prices(kept, some[mine])
             least = survival.oracle.prices_each(weight[block][mine] + dear, some[mine])
-            short = np.maximum(total - least, 0.0)
+            short = np.where(least < total * (1.0 - SUM_ROUNDING_SHARE), total - least, 0.0)
             with np.errstate(divide="ignore", invalid="ignore"):
                 scale = np.where(short > 0, plain[mine] / (short + plain[mine]), 1.0)
             proven = np.where(short > 0, scale * total, least)
@@ -205,6 +210,55 @@ def _kept(survival: Survival, prices: SurvivalPrices) -> SurvivalPrices:
     commodity, scenario, price = prices.commodity[known], prices.scenario[known], prices.price[known]
     promised = ~at_pairs(survival.severed, commodity, scenario)
     return SurvivalPrices(commodity[promised], scenario[promised], price[promised])
+
+
+def what_is_left(survivals: Sequence[Survival], paths: PathSet, aim: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the least that a promised scenario leaves of each commodity, and each path's largest share of it.
+
+    ``aim`` (P,) is what paths have when nothing is down, in any unit; ``paths`` are sorted by commodity. Shapes (K,),
+    in that unit, and (P,): the part of its commodity that the path carries, when head ends split what is admitted over
+    the paths left in proportion to what they had, in the scenario where that is most.
+    """
+    n_commodities = survivals[0].oracle.instance.n_commodities
+    total = np.bincount(paths.commodity, weights=aim, minlength=n_commodities).astype(np.float64)
+    least = total.copy()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        largest = np.where(aim > 0, aim / total[paths.commodity], 0.0)
+    for survival in survivals:
+        hits = coo_array(survival.path_hits(paths).multiply(aim[:, None]))
+        path, scenario = hits.coords
+        commodity = paths.commodity[path]
+        mine = (survival.oracle.instance.class_index[commodity] == survival.class_index) & (
+            ~at_pairs(survival.severed, commodity.astype(np.int64), scenario.astype(np.int64))
+        )
+        pair = commodity[mine].astype(np.int64) * len(survival.scenarios) + scenario[mine]
+        pairs, at = np.unique(pair, return_inverse=True)
+        lost = np.bincount(at, weights=hits.data[mine], minlength=len(pairs))
+        owner = pairs // len(survival.scenarios)
+        left = np.maximum(total[owner] - lost, 0.0)
+        # A commodity with nothing left in some scenario is admitted nothing.
+        np.minimum.at(least, owner, left)
+        _raise_shares(survival, paths, aim, (owner, pairs % len(survival.scenarios), left), largest)
+    return least, largest
+
+
+def _raise_shares(
+    survival: Survival,
+    paths: PathSet,
+    aim: FloatArray,
+    left: tuple[NDArray[np.int64], NDArray[np.int64], FloatArray],
+    largest: FloatArray,
+) -> None:
+    """Raise ``largest`` (P,) to the share that a path has of what a scenario leaves, where it lives."""
+    commodity, scenario, amount = left
+    first = np.searchsorted(paths.commodity, commodity, side="left")
+    count = np.searchsorted(paths.commodity, commodity, side="right") - first
+    at = np.repeat(np.arange(len(commodity)), count)
+    path = np.repeat(first, count) + np.arange(len(at)) - np.repeat(np.cumsum(count) - count, count)
+    hits = survival.path_hits(paths)
+    lives = ~at_pairs(hits, path, scenario[at])
+    lives &= amount[at] > 0
+    np.maximum.at(largest, path[lives], aim[path[lives]] / amount[at[lives]])
 
 
 def first_severed(survival: Survival, instance: Instance) -> tuple[int, Scenario, int] | None:

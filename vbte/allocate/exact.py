@@ -133,6 +133,9 @@ class StagedProgram:
         prices = None
         if solution.row_dual is not None:
             prices = self._prices(problem, solution.row_dual, factor)
+            if self.survival is not None:
+                commodities = self.layout.commodities
+                prices = self.survival.sound(prices, weights_each(problem, prices, commodities), commodities)
         value = self.value(problem, solution.primal)
         return StageOutcome(problem, value, prices, solution.primal, solution.termination)
 
@@ -150,12 +153,12 @@ class StagedProgram:
         for round_ in range(ROUND_LIMIT):
             if solution.row_dual is None or solution.termination.reason is not Reason.OPTIMAL:
                 return solution
-            rows = self._add_broken_rows(solution)
             found = self._improving_paths(problem, solution.row_dual, feasibility=feasibility)
-            if not rows and not len(found):
-                return solution
             if len(found):
                 self._add_paths(problem, found, feasibility=feasibility)
+            rows = self._add_broken_rows(solution)
+            if not rows and not len(found):
+                return solution
             self.tools.progress(f"{problem.label}: round {round_ + 1}, {rows} new rows, {len(found)} new paths")
             better = self.session.solve()
             if better.primal is None:
@@ -168,7 +171,8 @@ class StagedProgram:
         """Add the survival rows that a solution breaks; return how many."""
         if self.survival is None or solution.primal is None:
             return 0
-        commodity, scenario = self.survival.broken(self.paths, solution.primal)
+        primal = np.concatenate([solution.primal, np.zeros(self.session.program.n_columns - len(solution.primal))])
+        commodity, scenario = self.survival.broken(self.paths, primal)
         if len(commodity):
             program = self.session.program
             matrix = self.survival.rows_for(commodity, scenario, self.paths, program.n_columns)
@@ -186,8 +190,6 @@ class StagedProgram:
         if not self.generates or not len(layout.path_commodities):
             return NO_PATHS
         factor = 1.0 if feasibility else stage_costs(layout, problem, self.paths)[1]
-        # Rows that were added since have no price yet.
-        row_dual = np.concatenate([row_dual, np.zeros(self.session.program.n_rows - len(row_dual))])
         prices = self._prices(problem, row_dual, factor)
         commodities = layout.commodities[layout.path_commodities]
         found = self._cheapest(_load_only(problem) if feasibility else problem, prices, commodities)

@@ -8,7 +8,7 @@ they are added where a solution breaks them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from vbte.bounds import StageProblem
 from vbte.errors import InputError
 from vbte.formulation.constraints import Terms, joined, matrix_of
 from vbte.formulation.layout import Layout
-from vbte.oracle import Cheapest, PathOracle, merged_paths
+from vbte.oracle import Cheapest, PathOracle, merged_paths, select_paths
 from vbte.plan import NO_SURVIVAL_PRICES, PathSet, Prices, SurvivalPrices
 from vbte.policy import RobustProtection
 from vbte.survival import Survival, at_pairs, cheapest_surviving, first_severed, parts_of, survivals
@@ -139,6 +139,20 @@ class SurvivalRows:
             parts.append(found.paths)
         return Cheapest(price, merged_paths(parts))
 
+    def sound(self, prices: Prices, weight: FloatArray, commodities: NDArray[np.intp]) -> Prices:
+        """Return prices that prove all they say: links cost more by what a solver's rounding left paths too cheap.
+
+        ``weight`` (len(commodities), n_links) is what the commodities pay on links at these prices.
+        """
+        asked = prices.survival or NO_SURVIVAL_PRICES
+        lacking = 0.0
+        for survival in self.survivals:
+            mine = np.flatnonzero(survival.is_mine[commodities] & np.isin(commodities, asked.commodity))
+            dear, total = survival.link_prices(asked, commodities[mine])
+            least = survival.oracle.prices_each(weight[mine] + dear, commodities[mine])
+            lacking = max(lacking, float((total - least).max(initial=0.0)))
+        return replace(prices, capacity=prices.capacity + lacking) if lacking > 0 else prices
+
     def prices(self, row_dual: FloatArray, factor: float) -> SurvivalPrices:
         """Return the rows' prices in the objective's own unit."""
         price = np.maximum(row_dual[self.row], 0.0) * factor
@@ -157,6 +171,49 @@ def survival_rows(problem: StageProblem, layout: Layout, oracle: PathOracle) -> 
     for survival in robust:
         _reject_severed(survival, oracle)
     return SurvivalRows(layout, robust) if robust else None
+
+
+def covering_paths(problem: StageProblem, oracle: PathOracle, first: PathSet) -> PathSet:
+    """Return short paths to go with ``first``, so that every promised scenario leaves each commodity one of them.
+
+    A program that has to carry everything then has an answer before any path is generated.
+    """
+    latency = problem.instance.topology.latency_ms
+    base = (latency + latency.mean() * 1e-3 + 1e-9) / (latency.sum() + 1.0)
+    found: list[PathSet] = []
+    for survival in survivals(oracle).values():
+        mine = np.flatnonzero(problem.scope & survival.is_mine)
+        uncovered = _uncovered(survival, select_paths(first, np.flatnonzero(survival.is_mine[first.commodity])), mine)
+        alone = False
+        while uncovered.nnz:
+            asked = np.flatnonzero(np.diff(uncovered.indptr))
+            hits = uncovered[asked]
+            if alone:
+                hits = _first_of_each(hits)
+            weight = (hits @ survival.hit_share).toarray() + base
+            paths = oracle.cheapest_each(weight, mine[asked]).paths
+            found.append(paths)
+            before = uncovered.nnz
+            uncovered = csr_array(uncovered.multiply(_uncovered(survival, paths, mine)))
+            uncovered.eliminate_zeros()
+            # A path may well be hit by all, each counting half: then one scenario at a time is avoided.
+            alone = uncovered.nnz == before
+    return merged_paths(found) if found else select_paths(first, np.empty(0, dtype=np.intp))
+
+
+def _uncovered(survival: Survival, paths: PathSet, mine: NDArray[np.intp]) -> csr_array:
+    """Return which promised scenarios leave none of the paths to each of ``mine``, (len(mine), S) of 0 and 1."""
+    n_commodities = survival.oracle.instance.n_commodities
+    owner = _by_commodity(paths, n_commodities)
+    hit = csr_array(owner @ survival.path_hits(paths))[mine].toarray()
+    count = np.bincount(paths.commodity, minlength=n_commodities)[mine]
+    return csr_array(((hit >= count[:, None]) & (survival.severed[mine].toarray() == 0)).astype(np.float64))
+
+
+def _first_of_each(marks: csr_array) -> csr_array:
+    """Return the first mark of each row alone."""
+    first = marks.indptr[:-1]
+    return csr_array((np.ones(len(first)), marks.indices[first], np.arange(len(first) + 1)), shape=marks.shape)
 
 
 def _reject_severed(survival: Survival, oracle: PathOracle) -> None:

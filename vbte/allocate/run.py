@@ -17,6 +17,7 @@ from vbte.allocate.max_min import solve_max_min
 from vbte.allocate.priced.engine import plan_by_prices
 from vbte.allocate.priced.scope import n_link_flows, unsupported
 from vbte.allocate.reserve import reserve
+from vbte.allocate.robust import covering_paths
 from vbte.allocate.settle import settle
 from vbte.bounds import FULL_SHARE, StageEntry, StageProblem, loads_before, stage_problem, stage_sequence
 from vbte.errors import InputError, SolverError
@@ -27,6 +28,7 @@ from vbte.oracle import merged_paths, routable
 from vbte.plan import Certificate, EngineReport, PathSet, Plan, Reason, Termination
 from vbte.policy import VOLUME_STAGES, Admission, CapacityRule, StageKind
 from vbte.solve import Deadline, Engine, SolverProfile
+from vbte.survival import is_robust
 
 #: Link flows beyond which one program for all demands takes minutes, and link prices take over (see bench/README.md).
 EXACT_LINK_FLOWS = 120_000
@@ -142,7 +144,10 @@ def _plan_together(tools: Tools, plan: Plan, entries: Sequence[StageEntry], shor
 def _program(tools: Tools, problem: StageProblem, forms: Forms, shortest: PathSet) -> StagedProgram:
     layout = build_layout(problem, tools.oracle, forms.path_classes)
     tools.progress(f"{layout.n_rows} rows, {layout.n_columns} columns")
-    return StagedProgram(tools, layout, first_paths(problem, tools.oracle, shortest, forms), forms.generated)
+    first = first_paths(problem, tools.oracle, shortest, forms)
+    if is_robust(problem.protection) and forms.generated:
+        first = distinct_paths([first, covering_paths(problem, tools.oracle, first)])
+    return StagedProgram(tools, layout, first, forms.generated)
 
 
 def _reference(tools: Tools, problem: StageProblem, candidates: PathSet, shortest: PathSet) -> StagedProgram:

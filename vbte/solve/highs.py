@@ -57,7 +57,8 @@ class HighsSession(Session):
     def solve(self) -> Solution:
         """Solve; after the first solve simplex goes on from the basis.
 
-        New costs and columns leave it primal feasible, new bounds dual feasible: the simplex that likes it takes over.
+        New costs and columns leave it primal feasible, new bounds and rows dual feasible: the simplex that likes it
+        takes over.
         """
         remaining = self._deadline.remaining_s
         if remaining <= 0:
@@ -119,6 +120,7 @@ class HighsSession(Session):
 
     def add_rows(self, matrix: csc_array[np.float64], lower: FloatArray, upper: FloatArray) -> None:
         """Append rows; ``matrix`` is (n_new, n_columns)."""
+        self._stays_primal_feasible = False
         super().add_rows(matrix, lower, upper)
         rows = csr_array(matrix)
         start, index = rows.indptr[:-1].astype(np.int32), rows.indices.astype(np.int32)
