@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from vbte.policy import DeviceProfile, PlanningModel
+from vbte.device_limits import device_limits
+from vbte.policy import PlanningModel
 from vbte.tables.labels import link_group_id, spelt
-from vbte.tables.quantise import Weights
 from vbte.tables.schema import (
     LOCAL,
     SCHEMA,
@@ -24,7 +22,7 @@ from vbte.tables.schema import (
     Route,
     Steering,
 )
-from vbte.topology import Link, Node, Topology
+from vbte.topology import Link, Topology
 
 #: Decimals of shares in the tables: few enough to hide summation order.
 SHARE_DECIMALS = 9
@@ -95,30 +93,6 @@ class DeviceDraft:
                 "quantisation_error": 0.0,
             }
         return LOCAL
-
-
-@dataclass(frozen=True, eq=False)
-class DeviceLimits:
-    """What each device can hold, shape (n_nodes,) each."""
-
-    max_weight: Weights
-    max_group_members: Weights
-    max_segments: Weights
-
-
-def profile_of(node: Node, model: PlanningModel) -> DeviceProfile:
-    """Return what a node can hold: its device profile where the model has it, else ``model.tables``."""
-    return model.device_profiles.get(node.device_profile or "", model.tables)
-
-
-def device_limits(topology: Topology, model: PlanningModel) -> DeviceLimits:
-    """Return the limits of every node."""
-    profiles = [profile_of(node, model) for node in topology.nodes]
-
-    def column(name: str) -> Weights:
-        return np.array([getattr(profile, name) for profile in profiles], dtype=np.int64)
-
-    return DeviceLimits(column("max_weight"), column("max_group_members"), column("max_segments"))
 
 
 def documents(

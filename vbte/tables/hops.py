@@ -7,12 +7,12 @@ from functools import cached_property
 
 import numpy as np
 
+from vbte.device_limits import device_limits
 from vbte.instance import Instance
 from vbte.paths.igp import IgpRouting, ecmp_flows, igp_next_hops
 from vbte.plan import PathSet, Plan
+from vbte.quantise import Weights, quantise
 from vbte.tables.dag import Dag, Positions, build_dag, keep_edges
-from vbte.tables.drafts import device_limits
-from vbte.tables.quantise import Weights, quantise
 from vbte.tables.sids import limit_equal_cost
 from vbte.tables.splits import with_flow
 from vbte.topology import BoolArray, FloatArray

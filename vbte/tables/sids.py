@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 
 from vbte.paths.igp import IgpRouting
+from vbte.quantise import Weights
 from vbte.tables.drafts import DeviceDraft
 from vbte.tables.labels import LabelPlan, link_order, spelt
-from vbte.tables.quantise import Weights
 from vbte.tables.schema import SID_TABLE, LocalSid, Route, network_instance
 from vbte.topology import Link, Topology
 

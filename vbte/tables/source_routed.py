@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from vbte.device_limits import device_limits, profile_of
 from vbte.oracle import Positions, select_paths
 from vbte.paths.igp import IgpRouting, igp_next_hops
 from vbte.plan import Plan
 from vbte.tables.commodities import CommodityWords, bps
-from vbte.tables.drafts import SHARE_DECIMALS, DeviceDraft, by_device, device_limits, profile_of
+from vbte.tables.drafts import SHARE_DECIMALS, DeviceDraft, by_device
 from vbte.tables.fallback import igp_ways
 from vbte.tables.labels import LabelPlan, group_id, label_plan, spelt
 from vbte.tables.ranges import positions_of, ranges

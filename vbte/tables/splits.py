@@ -7,12 +7,12 @@ from functools import cached_property
 
 import numpy as np
 
+from vbte.device_limits import DeviceLimits
 from vbte.oracle import select_paths, sorted_rows
 from vbte.paths.igp import IgpRouting, ecmp_flows
 from vbte.plan import PathSet, Plan
-from vbte.tables.drafts import DeviceLimits
+from vbte.quantise import Weights, quantise
 from vbte.tables.fallback import igp_serves
-from vbte.tables.quantise import Weights, quantise
 from vbte.tables.segments import SegmentLists, segment_lists
 from vbte.tolerance import DUST_SHARE
 from vbte.topology import BoolArray, FloatArray, IntArray

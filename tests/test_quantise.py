@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbte.tables.quantise import ERROR_TOLERANCE_SHARE, quantise
+from vbte.quantise import ERROR_TOLERANCE_SHARE, quantise
 
 
 def weights_of(*shares: float, max_weight: int = 64) -> list[int]:
