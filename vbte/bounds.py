@@ -12,11 +12,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from vbte.backups import backups_of, cheapest_pairs, is_dedicated
 from vbte.fair_shares import fair_shares
 from vbte.instance import Instance
 from vbte.oracle import PathOracle, link_figure
 from vbte.plan import NO_SURVIVAL_PRICES, Certificate, Plan, Prices
 from vbte.policy import Admission, CapacityRule, Coupling, PathFigure, PlanningModel, Protection, Stage, StageKind
+from vbte.reservations import class_link_committed_gbps, class_link_most_gbps
+from vbte.sharing import cheapest_sharing_pairs, scenario_prices
 from vbte.survival import robust_unit_prices, survivals
 from vbte.tolerance import DEMAND_SLACK_SHARE
 from vbte.topology import BoolArray, FloatArray, Topology
@@ -154,7 +157,7 @@ def loads_before(plan: Plan, entry: StageEntry) -> FloatArray:
     protected = any(
         rules.policy.protection is not None and rules.policy.priority in entry[2] for rules in plan.instance.rules
     )
-    return plan.class_link_committed_gbps if protected else plan.class_link_load_gbps
+    return class_link_committed_gbps(plan) if protected else plan.class_link_load_gbps
 
 
 def _capacity_cap(model: PlanningModel) -> float:
@@ -288,6 +291,16 @@ def _protected_unit_prices(
             weight = weights_each(problem, prices, commodities[mine])
             asked = prices.survival or NO_SURVIVAL_PRICES
             price[mine] = robust_unit_prices(survival, weight, asked, commodities[mine])
+    for backups in backups_of(oracle).values():
+        of_class = np.flatnonzero(instance.class_index[commodities] == backups.class_index)
+        shared = scenario_prices(backups, prices.sharing, prices.capacity, prices.class_limit)
+        for first in range(0, len(of_class), _COMMODITIES_AT_ONCE):
+            mine = of_class[first : first + _COMMODITIES_AT_ONCE]
+            weight = weights_each(problem, prices, commodities[mine])
+            if backups.is_shared:
+                price[mine] = cheapest_sharing_pairs(shared, weight, commodities[mine]).lower
+            else:
+                price[mine] = cheapest_pairs(backups, weight, commodities[mine]).lower
     return price
 
 
@@ -354,6 +367,7 @@ def _clipped(prices: Prices) -> Prices:
         class_limit={c: np.maximum(p, 0.0) for c, p in prices.class_limit.items()},
         held={i: max(p, 0.0) for i, p in prices.held.items()},
         survival=prices.survival,
+        sharing=prices.sharing,
     )
 
 
@@ -375,7 +389,12 @@ def stage_value(problem: StageProblem, plan: Plan) -> float:
     if problem.kind is StageKind.MAX_UTILIZATION:
         return _utilization_up_to(problem, plan)
     figure = stage_figure(plan.instance.topology, problem.kind, problem.figure)
-    per_unit = plan.paths.sums(figure) * problem.mean_ratio[plan.paths.commodity]
+    per_unit = plan.paths.sums(figure)
+    if plan.backup_paths is not None:
+        # Capacity that waits for one path alone is its own; shared room is nobody's.
+        dedicated = is_dedicated(problem.protection)
+        per_unit = per_unit + (plan.backup_paths.sums(figure) if dedicated else 0.0)
+    per_unit = per_unit * problem.mean_ratio[plan.paths.commodity]
     return float((per_unit * plan.committed_gbps)[mine].sum())
 
 
@@ -384,11 +403,8 @@ def _loads_up_to(problem: StageProblem, plan: Plan) -> FloatArray:
     instance = plan.instance
     latest = instance.priority[problem.scope].max(initial=0)
     counted = [rules.policy.priority <= latest for rules in instance.rules]
-    return np.asarray(_stage_loads(problem, plan)[:, counted].sum(axis=1))
-
-
-def _stage_loads(problem: StageProblem, plan: Plan) -> FloatArray:
-    return plan.class_link_load_gbps if problem.protection is None else plan.class_link_committed_gbps
+    loads = plan.class_link_load_gbps if problem.protection is None else class_link_committed_gbps(plan)
+    return np.asarray(loads[:, counted].sum(axis=1))
 
 
 def _utilization_up_to(problem: StageProblem, plan: Plan) -> float:
@@ -411,10 +427,11 @@ def concurrent_scale(problem: StageProblem, plan: Plan) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
         growth = np.where(load > 1e-12, room / load, np.inf)
     planned = set(plan.instance.priority[problem.scope].tolist())
+    most = plan.class_link_load_gbps if problem.protection is None else class_link_most_gbps(plan)
     for position, rules in enumerate(plan.instance.rules):
         limit = rules.policy.utilization_limit
         if limit is not None and rules.policy.priority in planned:
-            of_class = _stage_loads(problem, plan)[:, position]
+            of_class = most[:, position]
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = np.where(of_class > 1e-12, limit * plan.instance.topology.capacity_gbps / of_class, np.inf)
             growth = np.minimum(growth, ratio)

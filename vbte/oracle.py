@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -181,7 +181,7 @@ class PathOracle:
             price[i] = found.lower_bound
             mended.append(np.array(found.links or (), dtype=np.int32))
         kept = select_paths(paths, np.setdiff1d(np.arange(len(paths)), broken))
-        return price, _concatenated([kept, _path_set(mended, paths.commodity[broken])])
+        return price, joined_rows([kept, _path_set(mended, paths.commodity[broken])])
 
 
 def routable(instance: Instance) -> tuple[PathOracle, PathSet]:
@@ -295,11 +295,17 @@ def _assembled(parts: list[tuple[Positions, FloatArray, PathSet]], commodities: 
 
 def merged_paths(parts: list[PathSet]) -> PathSet:
     """Return all non-empty paths of several sets as one, sorted by commodity."""
-    whole = parts[0] if len(parts) == 1 else _concatenated(parts)
+    whole = parts[0] if len(parts) == 1 else joined_rows(parts)
     return select_paths(whole, np.flatnonzero(whole.hops > 0), by_commodity=True)
 
 
-def _concatenated(parts: list[PathSet]) -> PathSet:
+def without_links(paths: PathSet) -> PathSet:
+    """Return an empty row for each path."""
+    return PathSet(np.zeros(len(paths) + 1, dtype=np.int64), np.empty(0, dtype=np.int32), paths.commodity)
+
+
+def joined_rows(parts: Sequence[PathSet]) -> PathSet:
+    """Return the rows of several sets in order, empty ones included."""
     hops = np.concatenate([part.hops for part in parts]) if parts else np.empty(0, dtype=np.int64)
     commodity = np.concatenate([part.commodity for part in parts]) if parts else np.empty(0, dtype=np.int32)
     links = np.concatenate([part.links for part in parts]) if parts else np.empty(0, dtype=np.int32)

@@ -111,18 +111,34 @@ NO_SURVIVAL_PRICES = SurvivalPrices(np.empty(0, dtype=np.int64), np.empty(0, dty
 
 
 @dataclass(frozen=True, eq=False)
+class SharingPrices:
+    """What room for backups costs, by scenario: ``price`` (n,) of a link's row in a matrix, all of it in ``Prices``.
+
+    ``class_index`` (n,) says whose utilisation limit the row is, -1 for the link's capacity; ``matrix``, ``link`` and
+    ``scenario`` (n,) which row. Those that are not listed cost nothing.
+    """
+
+    class_index: NDArray[np.int64]
+    matrix: NDArray[np.int64]
+    link: NDArray[np.int64]
+    scenario: NDArray[np.int64]
+    price: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
 class Prices:
     """Multipliers that prove a bound, all 0 or more, in objective units per Gbit/s.
 
     ``capacity`` (T, n_links) prices each link's capacity row in each matrix, ``class_limit[c]`` (T, n_links) the
     utilisation-limit row of class c, ``held[i]`` the row that holds the plan's certificate i, ``survival`` the rows
-    by which protected commodities survive.
+    by which protected commodities survive, ``sharing`` the parts of link prices that belong to single scenarios.
     """
 
     capacity: FloatArray
     class_limit: Mapping[int, FloatArray] = field(default_factory=dict)
     held: Mapping[int, float] = field(default_factory=dict)
     survival: SurvivalPrices | None = None
+    sharing: SharingPrices | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,33 +280,12 @@ class Plan:
     @cached_property
     def class_link_load_gbps(self) -> FloatArray:
         """Load of each link by class, Gbit/s, shape (T, n_classes, n_links)."""
-        return self._link_sums(self.path_share)
+        return link_sums(self.instance, self.paths, self.path_share)
 
     @property
     def committed_gbps(self) -> FloatArray:
         """What each path may come to carry, (P,) in Gbit/s at the commodity's peak: its reservation, or its flow."""
         return self.flow_gbps if self.reserved_gbps is None else self.reserved_gbps
-
-    @cached_property
-    def class_link_committed_gbps(self) -> FloatArray:
-        """What is reserved of each link by class, or used where nothing is, Gbit/s, shape (T, n_classes, n_links)."""
-        if self.reserved_gbps is None:
-            return self.class_link_load_gbps
-        return self._link_sums(self.reserved_gbps / self.instance.peak_gbps[self.paths.commodity])
-
-    def _link_sums(self, path_share: FloatArray) -> FloatArray:
-        """Return sums over the paths of these shares of their commodity's volume, (T, n_classes, n_links)."""
-        instance = self.instance
-        n_classes, n_links = len(instance.rules), len(instance.topology.links)
-        first_slot = instance.class_index[self.paths.commodity].astype(np.int64) * n_links
-        loads = np.zeros((instance.n_matrices, n_classes * n_links))
-        for matrix in range(instance.n_matrices):
-            flow = np.asarray(path_share * instance.volume_gbps[matrix, self.paths.commodity])
-            for block in self.paths.blocks():
-                links, owner = self.paths.visits(block)
-                # Unlike sums per block, this adds in the order of the paths, whatever the blocks.
-                np.add.at(loads[matrix], first_slot[block][owner] + links, flow[block][owner])
-        return loads.reshape(instance.n_matrices, n_classes, n_links)
 
     @cached_property
     def utilization(self) -> FloatArray:
@@ -309,3 +304,17 @@ class Plan:
         """Largest certificate gap, None when any stage is not proven."""
         gaps = [certificate.gap for certificate in self.certificates]
         return None if any(gap is None for gap in gaps) else max((gap for gap in gaps if gap is not None), default=0.0)
+
+
+def link_sums(instance: Instance, paths: PathSet, path_share: FloatArray) -> FloatArray:
+    """Return sums over the paths of these shares of their commodity's volume, (T, n_classes, n_links)."""
+    n_classes, n_links = len(instance.rules), len(instance.topology.links)
+    first_slot = instance.class_index[paths.commodity].astype(np.int64) * n_links
+    loads = np.zeros((instance.n_matrices, n_classes * n_links))
+    for matrix in range(instance.n_matrices):
+        flow = np.asarray(path_share * instance.volume_gbps[matrix, paths.commodity])
+        for block in paths.blocks():
+            links, owner = paths.visits(block)
+            # Unlike sums per block, this adds in the order of the paths, whatever the blocks.
+            np.add.at(loads[matrix], first_slot[block][owner] + links, flow[block][owner])
+    return loads.reshape(instance.n_matrices, n_classes, n_links)

@@ -203,13 +203,23 @@ class BackupProtection(Record):
     """Each path has a backup that shares nothing with it that one scenario of ``against`` takes down.
 
     ``dedicated`` capacity waits for one path alone; ``shared`` capacity serves all paths that no scenario takes
-    together. Where no such pair exists the plan is rejected, or goes without a backup (``exempt``).
+    together. Where no such pair exists the plan is rejected, or goes without a backup (``exempt``). Against pairs of
+    cables none ever does: a cable of each path takes both.
     """
 
     kind: Literal[ProtectionKind.BACKUP]
     against: Family = Family.CABLE
     reservation: Literal["dedicated", "shared"] = "dedicated"
     where_impossible: Literal["reject", "exempt"] = "reject"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.against is Family.PAIRS:
+            raise ValueError(
+                "no backup survives pairs: a cable of each path takes both; say kind: robust, or against cable, node "
+                "or srlg"
+            )
+        return self
 
 
 class RobustProtection(Record):
@@ -396,6 +406,9 @@ class PlanningModel(Record):
             raise ValueError(f"class {name!r}: protection needs coupling: sequential; what is promised stays put")
         if kinds[0] is StageKind.MAX_MIN:
             raise ValueError(f"class {name!r}: a max_min stage has no proof for protected classes; use admitted")
+        backed = [one.name for one in protected if isinstance(one.protection, BackupProtection)]
+        if backed and self.candidate_paths.kind is not CandidateKind.ALL:
+            raise ValueError(f"class {backed[0]!r}: backups need candidate_paths: {{kind: all}}")
         if self.tables.realisation is not Realisation.SOURCE_ROUTED:
             raise ValueError(f"class {name!r}: protection needs tables: {{realisation: source-routed}}")
         for one in protected:

@@ -9,6 +9,7 @@ import numpy as np
 from vbte.oracle import PathOracle
 from vbte.plan import Plan
 from vbte.policy import CapacityRule
+from vbte.reservations import class_link_committed_gbps
 from vbte.survival import survivals, what_is_left
 from vbte.tolerance import CAPACITY_SLACK_SHARE, DEMAND_SLACK_SHARE
 
@@ -29,7 +30,7 @@ def _overbooked(plan: Plan, protected: list[bool]) -> Iterator[str]:
     if instance.model.capacity is not CapacityRule.HARD:
         return
     room = instance.model.utilization_limit * instance.topology.capacity_gbps
-    reserved = plan.class_link_committed_gbps[:, protected].sum(axis=1)
+    reserved = class_link_committed_gbps(plan)[:, protected].sum(axis=1)
     for matrix, link in zip(*np.nonzero(reserved > room * (1 + CAPACITY_SLACK_SHARE)), strict=True):
         gbps = reserved[matrix, link]
         yield f"link {instance.topology.links[link].id}: {gbps:.9g} Gbit/s are reserved, limit {room[link]:.9g}"

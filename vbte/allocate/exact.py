@@ -12,7 +12,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from vbte.allocate.back_up import pairs_for
+from vbte.allocate.columns import appended, path_keys
 from vbte.allocate.decompose import decompose
+from vbte.allocate.promise import Asked, Promise, Rows
 from vbte.allocate.robust import SurvivalRows, survival_rows
 from vbte.bounds import StageProblem, link_weights, weights_each
 from vbte.errors import InfeasibleError, SolverError
@@ -73,8 +76,8 @@ class Tools:
 class StagedProgram:
     """One program at a solver, going through its stages.
 
-    ``survival`` are the rows of commodities that have to survive scenarios, None where there are none.
-    ``paths`` are the path columns so far, in column order; ``generates`` says whether more may be added.
+    ``promise`` is what protection adds, None for nothing. ``paths`` are the path columns so far, in column order, and
+    ``loads`` the links that each loads while all is up; ``generates`` says whether more may be added.
     ``hold_rows`` maps the index of an earlier certificate to (row, scale of the row).
     """
 
@@ -83,14 +86,23 @@ class StagedProgram:
     paths: PathSet
     generates: bool
     session: Session = field(init=False)
-    survival: SurvivalRows | None = field(init=False)
+    promise: Promise | None = field(init=False)
+    loads: PathSet = field(init=False)
+    first: PathSet = field(init=False)
     hold_rows: dict[int, tuple[int, float]] = field(default_factory=dict)
     columns_generated: int = 0
 
     def __post_init__(self) -> None:
-        program = build_program(self.layout, self.paths)
+        asked = (self.layout.problem, self.layout, self.tools.oracle)
+        self.promise = survival_rows(*asked) or pairs_for(*asked)
+        if self.promise is not None:
+            self.paths = self.promise.first_columns(self.paths)
+        self.first, self.loads = self.paths, self._loading(self.paths)
+        program = build_program(self.layout, self.loads)
         self.session = open_session(program, self.tools.profile, self.tools.deadline)
-        self.survival = survival_rows(self.layout.problem, self.layout, self.tools.oracle)
+
+    def _loading(self, columns: PathSet) -> PathSet:
+        return columns if self.promise is None else self.promise.loading(columns)
 
     def require_feasible(self, problem: StageProblem) -> None:
         """Find a start that carries every demand within every limit, or say what clashes.
@@ -105,7 +117,7 @@ class StagedProgram:
         upper[self.layout.elastic_column] = np.inf
         self.session.set_column_bounds(lower, upper)
         self.session.set_costs(feasibility_costs(self.layout, problem, len(self.paths)))
-        solution = self._generate(problem, feasibility=True)
+        solution = self._kept(self._generate(problem, feasibility=True))
         if solution.primal is None:
             raise SolverError(
                 f"{problem.label}: stopped before a feasible plan was found ({solution.termination.limit})"
@@ -115,7 +127,7 @@ class StagedProgram:
         if max(excess, elastic) > CAPACITY_SLACK_SHARE:
             if solution.termination.reason is not Reason.OPTIMAL:
                 raise SolverError(f"{problem.label}: stopped before a feasible plan was found")
-            raise _infeasible(self.layout, problem, solution, 1.0 + max(excess, elastic))
+            raise _infeasible(self.layout, problem, self._folded(solution.row_dual), 1.0 + max(excess, elastic))
 
     def solve_stage(self, problem: StageProblem) -> StageOutcome:
         """Solve one stage, holding the earlier ones."""
@@ -125,17 +137,17 @@ class StagedProgram:
         lower, upper = column_bounds(self.layout, problem, len(self.paths))
         self.session.set_column_bounds(lower, upper)
         self._set_row_bounds(problem)
-        costs, factor = stage_costs(self.layout, problem, self.paths)
+        costs, factor = stage_costs(self.layout, problem, self.loads)
         self.session.set_costs(costs)
-        solution = self._generate(problem)
+        solution = self._kept(self._generate(problem))
         if solution.primal is None:
             return StageOutcome(problem, None, None, None, solution.termination)
         prices = None
         if solution.row_dual is not None:
             prices = self._prices(problem, solution.row_dual, factor)
-            if self.survival is not None:
+            if isinstance(self.promise, SurvivalRows):
                 commodities = self.layout.commodities
-                prices = self.survival.sound(prices, weights_each(problem, prices, commodities), commodities)
+                prices = self.promise.sound(prices, weights_each(problem, prices, commodities), commodities)
         value = self.value(problem, solution.primal)
         return StageOutcome(problem, value, prices, solution.primal, solution.termination)
 
@@ -143,9 +155,24 @@ class StagedProgram:
         """Bring capacity and class limits to what a stage leaves free for growth; the holds stay as they are."""
         lower, upper = row_bounds(self.layout, problem)
         program, n = self.session.program, len(lower)
-        self.session.set_row_bounds(
-            np.concatenate([lower, program.row_lower[n:]]), np.concatenate([upper, program.row_upper[n:]])
-        )
+        upper = np.concatenate([upper, program.row_upper[n:]])
+        if self._rows is not None:
+            self._rows.set_upper(upper)
+        self.session.set_row_bounds(np.concatenate([lower, program.row_lower[n:]]), upper)
+
+    def _kept(self, solution: Solution) -> Solution:
+        """Return the solution, without its numbers where it was stopped before it keeps what is promised."""
+        rows = self._rows
+        if rows is None or rows.mended or solution.termination.reason is Reason.OPTIMAL:
+            return solution
+        return replace(solution, primal=None, row_dual=None) if self._add_broken_rows(solution) else solution
+
+    @property
+    def _rows(self) -> Rows | None:
+        return None if self.promise is None else self.promise.rows
+
+    def _folded(self, row_dual: FloatArray | None) -> FloatArray | None:
+        return row_dual if self._rows is None or row_dual is None else self._rows.folded(row_dual)
 
     def _generate(self, problem: StageProblem, *, feasibility: bool = False) -> Solution:
         """Solve, adding rows that a solution breaks and path columns that would improve it, until there are none."""
@@ -168,49 +195,57 @@ class StagedProgram:
         return Solution(Termination(Reason.FEASIBLE), solution.primal, solution.row_dual, solution.objective)
 
     def _add_broken_rows(self, solution: Solution) -> int:
-        """Add the survival rows that a solution breaks; return how many."""
-        if self.survival is None or solution.primal is None:
+        """Add the rows by which a promise is kept that a solution breaks; return how many."""
+        if self._rows is None or solution.primal is None:
             return 0
         primal = np.concatenate([solution.primal, np.zeros(self.session.program.n_columns - len(solution.primal))])
-        commodity, scenario = self.survival.broken(self.paths, primal)
-        if len(commodity):
-            program = self.session.program
-            matrix = self.survival.rows_for(commodity, scenario, self.paths, program.n_columns)
-            self.survival.added(commodity, scenario, program.n_rows)
-            self.session.add_rows(matrix, np.zeros(len(commodity)), np.full(len(commodity), np.inf))
-        return len(commodity)
+        found = self._rows.broken_rows(self.paths, primal, self.session.program)
+        if found is None:
+            return 0
+        self.session.add_rows(*found)
+        return found[0].shape[0]
 
     def _prices(self, problem: StageProblem, row_dual: FloatArray, factor: float) -> Prices:
-        prices = prices_from_duals(self.layout, problem, row_dual, factor, self.hold_rows)
-        return prices if self.survival is None else replace(prices, survival=self.survival.prices(row_dual, factor))
+        if self._rows is None:
+            return prices_from_duals(self.layout, problem, row_dual, factor, self.hold_rows)
+        whole = self._rows.folded(row_dual)
+        prices = prices_from_duals(self.layout, problem, whole, factor, self.hold_rows)
+        return self._rows.priced(prices, row_dual, factor)
 
     def _improving_paths(self, problem: StageProblem, row_dual: FloatArray, *, feasibility: bool) -> PathSet:
         """Return new paths whose column would have a negative reduced cost, at most one per commodity."""
         layout = self.layout
         if not self.generates or not len(layout.path_commodities):
             return NO_PATHS
-        factor = 1.0 if feasibility else stage_costs(layout, problem, self.paths)[1]
+        factor = 1.0 if feasibility else stage_costs(layout, problem, self.loads)[1]
         prices = self._prices(problem, row_dual, factor)
         commodities = layout.commodities[layout.path_commodities]
-        found = self._cheapest(_load_only(problem) if feasibility else problem, prices, commodities)
         worth = row_dual[layout.path_row[layout.path_commodities]] * factor
         if prices.survival is not None:
             survival = np.bincount(prices.survival.commodity, prices.survival.price, problem.instance.n_commodities)
             worth = worth + survival[commodities]
         slack = PRICING_SLACK * max(1.0, factor) + 1e-9 * np.abs(worth)
+        priced = _load_only(problem) if feasibility else problem
+        found = self._cheapest(priced, prices, commodities, worth - slack)
         better = commodities[(found.price < worth - slack) & np.isfinite(found.price)]
         chosen = np.isin(found.paths.commodity, better)
         # A solver that rounds its duals calls for paths it already has, and would do so for ever.
-        chosen &= ~np.isin(path_keys(found.paths, layout.n_links), path_keys(self.paths, layout.n_links))
+        chosen &= ~np.isin(self._keys(found.paths), self._keys(self.paths))
         return select_paths(found.paths, np.flatnonzero(chosen))
 
-    def _cheapest(self, problem: StageProblem, prices: Prices, commodities: NDArray[np.intp]) -> Cheapest:
+    def _keys(self, paths: PathSet) -> NDArray[np.uint64]:
+        return path_keys(paths, self.layout.n_links) if self.promise is None else self.promise.keys(paths)
+
+    def _cheapest(
+        self, problem: StageProblem, prices: Prices, commodities: NDArray[np.intp], worth: FloatArray
+    ) -> Cheapest:
         latency = problem.instance.topology.latency_ms
         tie_break = latency + latency.mean() * 1e-3
-        if self.survival is None:
+        if self.promise is None:
             weights = link_weights(problem, prices, commodities)
             return self.tools.oracle.cheapest(weights, commodities, tie_break=tie_break)
-        return self.survival.cheapest(weights_each(problem, prices, commodities), prices, commodities, tie_break)
+        weights = weights_each(problem, prices, commodities)
+        return self.promise.cheapest(Asked(commodities, weights, prices, worth, tie_break))
 
     def _add_paths(self, problem: StageProblem, found: PathSet, *, feasibility: bool) -> None:
         figures = []
@@ -219,18 +254,19 @@ class StagedProgram:
             if held is not None and held.kind is not StageKind.ADMITTED:
                 figure, scale = scaled_figure(problem, held)
                 figures.append((row, figure / scale))
-        more = [] if self.survival is None else [self.survival.terms(found)]
-        matrix = new_path_columns(self.layout, found, figures, self.session.program.n_rows, more)
+        more = [] if self._rows is None else [self._rows.terms(found)]
+        loads = self._loading(found)
+        matrix = new_path_columns(self.layout, loads, figures, self.session.program.n_rows, more)
         costs = np.zeros(len(found))
         if not feasibility:
-            costs = stage_costs(self.layout, problem, found)[0][self.layout.n_columns :]
+            costs = stage_costs(self.layout, problem, loads)[0][self.layout.n_columns :]
         self.session.add_columns(costs, np.zeros(len(found)), np.full(len(found), np.inf), matrix)
-        self.paths = appended(self.paths, found)
+        self.paths, self.loads = appended(self.paths, found), appended(self.loads, loads)
         self.columns_generated += len(found)
 
     def _add_hold(self, problem: StageProblem, index: int) -> None:
         held = problem.holds[index]
-        terms, lower, upper = hold_row(self.layout, held, self.paths)
+        terms, lower, upper = hold_row(self.layout, held, self.loads)
         program = self.session.program
         self.hold_rows[index] = (
             program.n_rows,
@@ -245,7 +281,7 @@ class StagedProgram:
             return float(primal[layout.utilization_column] / layout.mean_capacity)
         if problem.kind is StageKind.CONCURRENT:
             return float(primal[layout.scale_column])
-        costs, factor = stage_costs(layout, problem, self.paths)
+        costs, factor = stage_costs(layout, problem, self.loads)
         return abs(float(costs @ primal[: len(costs)])) * factor * layout.unit_gbps
 
     def admitted_gbps(self, outcome: StageOutcome) -> FloatArray:
@@ -266,24 +302,6 @@ class StagedProgram:
         return admitted
 
 
-def path_keys(paths: PathSet, n_links: int) -> NDArray[np.uint64]:
-    """Return a number for each path, shape (P,), that no other shares but for one chance in 2**64.
-
-    The same links in another order are no path, so the sum over random numbers of the links will do.
-    """
-    of_link = np.random.default_rng(0).integers(0, 2**64, size=n_links, dtype=np.uint64)
-    of_commodity = (paths.commodity.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    return np.asarray(np.add.reduceat(of_link[paths.links], paths.start[:-1]) + of_commodity)
-
-
-def appended(first: PathSet, second: PathSet) -> PathSet:
-    """Return the paths of both sets in order, without sorting: the order of the program's columns."""
-    start = np.concatenate([first.start, first.start[-1] + second.start[1:]])
-    return PathSet(
-        start, np.concatenate([first.links, second.links]), np.concatenate([first.commodity, second.commodity])
-    )
-
-
 def _padded(primal: FloatArray | None, n_new: int) -> FloatArray | None:
     return None if primal is None else np.concatenate([primal, np.zeros(n_new)])
 
@@ -293,13 +311,13 @@ def _load_only(problem: StageProblem) -> StageProblem:
     return replace(problem, kind=StageKind.MAX_UTILIZATION, holds={})
 
 
-def _infeasible(layout: Layout, problem: StageProblem, solution: Solution, factor: float) -> InfeasibleError:
+def _infeasible(layout: Layout, problem: StageProblem, row_dual: FloatArray | None, factor: float) -> InfeasibleError:
     """Name the links whose prices prove that the demands do not fit, and the relaxation that would help."""
     instance, topology = problem.instance, problem.instance.topology
     clashes = [f"all would fit with limits {factor:.4g} times as large, or with all demands times {1 / factor:.4g}"]
-    if solution.row_dual is not None:
+    if row_dual is not None:
         n_rows = layout.n_matrices * layout.n_links * (1 + len(layout.limited_classes))
-        price = np.maximum(-solution.row_dual[:n_rows], 0.0).reshape(-1, layout.n_links)
+        price = np.maximum(-row_dual[:n_rows], 0.0).reshape(-1, layout.n_links)
         share = (price * topology.capacity_gbps).sum(axis=0)
         full = [link for link in np.argsort(-share, kind="stable")[:5] if share[link] > 1e-9 * share.sum()]
         clashes += [

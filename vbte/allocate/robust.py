@@ -14,6 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array
 
+from vbte.allocate.columns import path_keys
+from vbte.allocate.promise import Asked, Kept, NewRows
+from vbte.allocate.reserve import reserve
 from vbte.bounds import StageProblem
 from vbte.errors import InputError
 from vbte.formulation.constraints import Terms, joined, matrix_of
@@ -21,6 +24,7 @@ from vbte.formulation.layout import Layout
 from vbte.oracle import Cheapest, PathOracle, merged_paths, select_paths
 from vbte.plan import NO_SURVIVAL_PRICES, PathSet, Prices, SurvivalPrices
 from vbte.policy import RobustProtection
+from vbte.solve import LinearProgram
 from vbte.survival import Survival, at_pairs, cheapest_surviving, first_severed, parts_of, survivals
 from vbte.topology import FloatArray
 
@@ -40,6 +44,44 @@ class SurvivalRows:
     commodity: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     scenario: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     row: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def first_columns(self, shortest: PathSet) -> PathSet:
+        """Return the shortest paths: others come with the prices of the rows."""
+        return shortest
+
+    def loading(self, columns: PathSet) -> PathSet:
+        """Return the columns, which are paths."""
+        return columns
+
+    def keys(self, columns: PathSet) -> NDArray[np.uint64]:
+        """Return a number for each path."""
+        return path_keys(columns, self.layout.n_links)
+
+    @property
+    def rows(self) -> SurvivalRows:
+        """These rows."""
+        return self
+
+    @property
+    def mended(self) -> bool:
+        """True: less is admitted where what is reserved would not carry it."""
+        return True
+
+    def set_upper(self, upper: FloatArray) -> None:
+        """Leave the bounds as they are: the rows have none above."""
+
+    def folded(self, row_dual: FloatArray) -> FloatArray:
+        """Return the duals as they are."""
+        return row_dual
+
+    def broken_rows(self, columns: PathSet, primal: FloatArray, program: LinearProgram) -> NewRows | None:
+        """Return the rows that a solution breaks, None where it keeps all."""
+        commodity, scenario = self.broken(columns, primal)
+        if not len(commodity):
+            return None
+        matrix = self.rows_for(commodity, scenario, columns, program.n_columns)
+        self.added(commodity, scenario, program.n_rows)
+        return matrix, np.zeros(len(commodity)), np.full(len(commodity), np.inf)
 
     def broken(self, paths: PathSet, primal: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return commodities and scenarios whose rows a solution breaks, those that are there already left out."""
@@ -121,20 +163,18 @@ class SurvivalRows:
             lives[mine] = ~at_pairs(hits, path[mine], scenario[at[mine]])
         return Terms(row[at[lives]].astype(np.intp), first_column + path[lives], np.ones(int(lives.sum())))
 
-    def cheapest(
-        self, weight: FloatArray, prices: Prices, commodities: NDArray[np.intp], tie_break: FloatArray
-    ) -> Cheapest:
-        """Return the cheapest path of each commodity, the scenarios that take it included in its price.
-
-        ``weight`` (len(commodities), n_links) prices the links.
-        """
+    def cheapest(self, asked: Asked) -> Cheapest:
+        """Return the cheapest path of each commodity, the scenarios that take it included in its price."""
+        commodities = asked.commodities
         class_index = self.layout.problem.instance.class_index[commodities]
         price = np.full(len(commodities), np.inf)
         parts: list[PathSet] = []
         for survival in self.survivals:
             mine = np.flatnonzero(class_index == survival.class_index)
-            asked = prices.survival or NO_SURVIVAL_PRICES
-            found = cheapest_surviving(survival, weight[mine], asked, commodities[mine], tie_break=tie_break)
+            prices = asked.prices.survival or NO_SURVIVAL_PRICES
+            found = cheapest_surviving(
+                survival, asked.weight[mine], prices, commodities[mine], tie_break=asked.tie_break
+            )
             price[mine] = found.price
             parts.append(found.paths)
         return Cheapest(price, merged_paths(parts))
@@ -153,12 +193,17 @@ class SurvivalRows:
             lacking = max(lacking, float((total - least).max(initial=0.0)))
         return replace(prices, capacity=prices.capacity + lacking) if lacking > 0 else prices
 
-    def prices(self, row_dual: FloatArray, factor: float) -> SurvivalPrices:
-        """Return the rows' prices in the objective's own unit."""
+    def priced(self, prices: Prices, row_dual: FloatArray, factor: float) -> Prices:
+        """Return the prices with those of the rows, in the objective's own unit."""
         price = np.maximum(row_dual[self.row], 0.0) * factor
         paid = price > 0
         order = np.lexsort((self.scenario[paid], self.commodity[paid]))
-        return SurvivalPrices(self.commodity[paid][order], self.scenario[paid][order], price[paid][order])
+        columns = (self.commodity[paid][order], self.scenario[paid][order], price[paid][order])
+        return replace(prices, survival=SurvivalPrices(*columns))
+
+    def kept(self, oracle: PathOracle, columns: PathSet, flow_gbps: FloatArray, admitted_gbps: FloatArray) -> Kept:
+        """Return paths, flows and reservations that keep the promise to the last digit."""
+        return Kept(*reserve(oracle, self.survivals, columns, flow_gbps, admitted_gbps))
 
 
 def survival_rows(problem: StageProblem, layout: Layout, oracle: PathOracle) -> SurvivalRows | None:

@@ -16,7 +16,7 @@ from vbte.allocate.integer import solve_with_integers
 from vbte.allocate.max_min import solve_max_min
 from vbte.allocate.priced.engine import plan_by_prices
 from vbte.allocate.priced.scope import n_link_flows, unsupported
-from vbte.allocate.reserve import reserve
+from vbte.allocate.promise import Kept
 from vbte.allocate.robust import covering_paths
 from vbte.allocate.settle import settle
 from vbte.bounds import FULL_SHARE, StageEntry, StageProblem, loads_before, stage_problem, stage_sequence
@@ -24,7 +24,7 @@ from vbte.errors import InputError, SolverError
 from vbte.formulation.layout import build_layout
 from vbte.formulation.program import NO_PATHS
 from vbte.instance import Instance
-from vbte.oracle import merged_paths, routable
+from vbte.oracle import joined_rows, routable, select_paths, without_links
 from vbte.plan import Certificate, EngineReport, PathSet, Plan, Reason, Termination
 from vbte.policy import VOLUME_STAGES, Admission, CapacityRule, StageKind
 from vbte.solve import Deadline, Engine, SolverProfile
@@ -189,20 +189,29 @@ def _with_flows(
         admitted = program.admitted_gbps(solved[-1])
     else:
         tools.progress("the solver gave nothing: shortest paths take its place")
-        paths, flow = shortest, shortest_path_flows(problem, shortest, outcomes[0].termination)
+        paths = shortest if program.promise is None else program.first
+        flow = shortest_path_flows(problem, paths, outcomes[0].termination)
         admitted = np.bincount(paths.commodity, weights=flow, minlength=plan.instance.n_commodities).astype(np.float64)
     admitted = np.where(problem.scope, admitted, 0.0)
-    if program.survival is not None:
-        paths, flow, reserved = reserve(tools.oracle, program.survival.survivals, paths, flow, admitted)
-    else:
-        paths, flow = settle(tools.oracle, paths, flow, admitted)
-        reserved = flow
-    order = np.argsort(np.concatenate([plan.paths.commodity, paths.commodity]), kind="stable")
+    if program.promise is not None:
+        return _added(plan, program.promise.kept(tools.oracle, paths, flow, admitted))
+    paths, flow = settle(tools.oracle, paths, flow, admitted)
+    return _added(plan, Kept(paths, flow, flow))
+
+
+def _added(plan: Plan, kept: Kept) -> Plan:
+    """Return the plan with paths, flows, reservations and backups of classes planned together added."""
+    order = np.argsort(np.concatenate([plan.paths.commodity, kept.paths.commodity]), kind="stable")
+    backups = None
+    if plan.backup_paths is not None or kept.backups is not None:
+        both = (plan.backup_paths or without_links(plan.paths), kept.backups or without_links(kept.paths))
+        backups = select_paths(joined_rows(both), order)
     return replace(
         plan,
-        paths=merged_paths([plan.paths, paths]),
-        flow_gbps=np.concatenate([plan.flow_gbps, flow])[order],
-        reserved_gbps=np.concatenate([plan.committed_gbps, reserved])[order] if _is_protected(plan) else None,
+        paths=select_paths(joined_rows([plan.paths, kept.paths]), order),
+        flow_gbps=np.concatenate([plan.flow_gbps, kept.flow_gbps])[order],
+        reserved_gbps=np.concatenate([plan.committed_gbps, kept.reserved_gbps])[order] if _is_protected(plan) else None,
+        backup_paths=backups,
     )
 
 

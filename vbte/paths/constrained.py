@@ -120,7 +120,7 @@ class ConstrainedSearch:
         cost, latency_ms, hops = self._least_to_go(label, destination)
         slack = 1.0 + PATH_BOUND_SLACK_SHARE
         if (
-            not np.isfinite(cost)
+            not np.isfinite(label.cost + cost)
             or label.latency_ms + latency_ms > bounds.latency_ms * slack
             or len(label.links) + hops > bounds.hops
         ):

@@ -26,6 +26,7 @@ from vbte.plan import (
     Plan,
     Prices,
     Reason,
+    SharingPrices,
     SurvivalPrices,
     Termination,
 )
@@ -245,13 +246,29 @@ def _prices(part: Mapping[str, Any], instance: Instance) -> Prices:
         raise ValueError("class_limit names a class that is not there")
     held = {int(index): _figure(price) for index, price in part["held"].items()}
     survival = _survival_prices(part["survival"], instance) if part.get("survival") is not None else None
-    return Prices(_dense(part["capacity"], instance), classes, held, survival)
+    sharing = _sharing_prices(part["sharing"], instance) if part.get("sharing") is not None else None
+    return Prices(_dense(part["capacity"], instance), classes, held, survival, sharing)
+
+
+def _n_scenarios(instance: Instance) -> int:
+    return max((len(rules.scenarios) for rules in instance.rules if rules.scenarios is not None), default=0)
+
+
+def _sharing_prices(part: Mapping[str, Any], instance: Instance) -> SharingPrices:
+    # -1 stands for the capacity of the link.
+    class_index = integers([one + 1 for one in part["class"]], len(instance.rules) + 1).astype(np.int64) - 1
+    matrix = integers(part["matrix"], instance.n_matrices).astype(np.int64)
+    link = integers(part["link"], len(instance.topology.links)).astype(np.int64)
+    scenario = integers(part["scenario"], _n_scenarios(instance)).astype(np.int64)
+    price = figures(part["price"])
+    if not len(class_index) == len(matrix) == len(link) == len(scenario) == len(price):
+        raise ValueError("sharing prices differ in length")
+    return SharingPrices(class_index, matrix, link, scenario, price)
 
 
 def _survival_prices(part: Mapping[str, Any], instance: Instance) -> SurvivalPrices:
-    n_scenarios = max((len(rules.scenarios) for rules in instance.rules if rules.scenarios is not None), default=0)
     commodity = integers(part["commodity"], instance.n_commodities).astype(np.int64)
-    scenario = integers(part["scenario"], n_scenarios).astype(np.int64)
+    scenario = integers(part["scenario"], _n_scenarios(instance)).astype(np.int64)
     price = figures(part["price"])
     if not len(commodity) == len(scenario) == len(price):
         raise ValueError("survival prices differ in length")

@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from vbte.demands import DemandMatrix
-from vbte.plan import Certificate, EngineReport, Fairness, Plan, Prices, SurvivalPrices
+from vbte.plan import Certificate, EngineReport, Fairness, Plan, Prices, SharingPrices, SurvivalPrices
 from vbte.topology import FloatArray, Link, Node, Topology
 
 SCHEMA = "vbte.plan/1"
@@ -137,11 +137,22 @@ def _prices_document(prices: Prices) -> dict[str, Any]:
         "class_limit": {str(position): _sparse(array) for position, array in sorted(prices.class_limit.items())},
         "held": {str(index): price for index, price in sorted(prices.held.items())},
         **({} if prices.survival is None else {"survival": _survival_document(prices.survival)}),
+        **({} if prices.sharing is None else {"sharing": _sharing_document(prices.sharing)}),
     }
 
 
 def _survival_document(prices: SurvivalPrices) -> dict[str, Any]:
     return {"commodity": prices.commodity, "scenario": prices.scenario, "price": prices.price}
+
+
+def _sharing_document(prices: SharingPrices) -> dict[str, Any]:
+    return {
+        "class": prices.class_index,
+        "matrix": prices.matrix,
+        "link": prices.link,
+        "scenario": prices.scenario,
+        "price": prices.price,
+    }
 
 
 def _sparse(array: FloatArray) -> dict[str, Any]:

@@ -1,0 +1,90 @@
+"""What a plan keeps of each link: flows, reservations, and room for the backups that one scenario needs at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vbte.backups import Backups, backups_of
+from vbte.oracle import PathOracle
+from vbte.plan import PathSet, Plan, link_sums
+from vbte.topology import FloatArray
+
+#: Positions of pairs, of scenarios and of links, (n,) each.
+Activations = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+
+
+def activations(backups: Backups, primaries: PathSet, partners: PathSet) -> Activations:
+    """Return which pair brings its backup to which link in which scenario: where its primary is down."""
+    hits = backups.hits(primaries)
+    hits.sort_indices()
+    n_hits = np.diff(hits.indptr).astype(np.int64)
+    path = np.repeat(np.arange(len(primaries)), n_hits * partners.hops)
+    # Every link of the backup comes once for each scenario of its primary.
+    at = np.arange(len(path)) - np.repeat(
+        np.cumsum(n_hits * partners.hops) - n_hits * partners.hops, n_hits * partners.hops
+    )
+    hops = partners.hops[path]
+    scenario = hits.indices[hits.indptr[:-1][path] + at // np.maximum(hops, 1)].astype(np.int64)
+    link = partners.links[partners.start[:-1][path] + at % np.maximum(hops, 1)].astype(np.int64)
+    return path, scenario, link
+
+
+def class_link_committed_gbps(plan: Plan) -> FloatArray:
+    """Return what is reserved of each link by class, or used where nothing is, Gbit/s, shape (T, n_classes, n_links).
+
+    A dedicated backup reserves what its path carries. Shared backups reserve what the link's worst scenario brings,
+    to which the classes of one priority contribute together; primaries keep their own meanwhile.
+    """
+    return _committed(plan, together=True)
+
+
+def class_link_most_gbps(plan: Plan) -> FloatArray:
+    """Return the same with the worst scenario of each class by itself, as its utilisation limit counts it."""
+    return _committed(plan, together=False)
+
+
+def _committed(plan: Plan, *, together: bool) -> FloatArray:
+    if plan.reserved_gbps is None:
+        return plan.class_link_load_gbps
+    instance, paths = plan.instance, plan.paths
+    share = plan.reserved_gbps / instance.peak_gbps[paths.commodity]
+    committed = link_sums(instance, paths, share)
+    if plan.backup_paths is None:
+        return committed
+    found = backups_of(PathOracle(instance))
+    class_index = instance.class_index[paths.commodity]
+    shared = [c for c, backups in found.items() if backups.is_shared]
+    committed += link_sums(instance, plan.backup_paths, np.where(np.isin(class_index, shared), 0.0, share))
+    by_priority: dict[int, list[int]] = {}
+    for c in shared:
+        by_priority.setdefault(instance.rules[c].policy.priority, []).append(c)
+    for classes in by_priority.values():
+        groups = [classes] if together else [[c] for c in classes]
+        for group in groups:
+            committed[:, group] += _room(plan, plan.backup_paths, found[group[0]], group, share)
+    return committed
+
+
+def _room(
+    plan: Plan, partners: PathSet, backups: Backups, classes: Sequence[int], path_share: FloatArray
+) -> FloatArray:
+    """Return what backups of the classes bring to each link in its worst scenario, (T, len(classes), n_links)."""
+    instance = plan.instance
+    n_links, n_scenarios = len(instance.topology.links), len(backups.survival.scenarios)
+    room = np.zeros((instance.n_matrices, len(classes), n_links))
+    path, scenario, link = activations(backups, plan.paths, partners)
+    for matrix in range(instance.n_matrices):
+        gbps = path_share * instance.volume_gbps[matrix, plan.paths.commodity]
+        brought = np.zeros((len(classes), n_scenarios, n_links))
+        for position, class_index in enumerate(classes):
+            mine = instance.class_index[plan.paths.commodity[path]] == class_index
+            place = scenario[mine] * n_links + link[mine]
+            sums = np.bincount(place, weights=gbps[path[mine]], minlength=n_scenarios * n_links)
+            brought[position] = sums.reshape(n_scenarios, n_links)
+        if n_scenarios:
+            worst = brought.sum(axis=0).argmax(axis=0)
+            room[matrix] = brought[:, worst, np.arange(n_links)]
+    return room
