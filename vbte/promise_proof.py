@@ -9,9 +9,10 @@ import numpy as np
 from vbte.oracle import PathOracle
 from vbte.plan import Plan
 from vbte.policy import CapacityRule
-from vbte.reservations import class_link_committed_gbps
+from vbte.reservations import class_link_committed_gbps, class_link_most_gbps
 from vbte.survival import survivals, what_is_left
 from vbte.tolerance import CAPACITY_SLACK_SHARE, DEMAND_SLACK_SHARE
+from vbte.topology import FloatArray
 
 
 def promise_faults(plan: Plan, oracle: PathOracle) -> Iterator[str]:
@@ -25,15 +26,21 @@ def promise_faults(plan: Plan, oracle: PathOracle) -> Iterator[str]:
 
 
 def _overbooked(plan: Plan, protected: list[bool]) -> Iterator[str]:
-    """Reservations fit on every link."""
-    instance = plan.instance
-    if instance.model.capacity is not CapacityRule.HARD:
-        return
-    room = instance.model.utilization_limit * instance.topology.capacity_gbps
-    reserved = class_link_committed_gbps(plan)[:, protected].sum(axis=1)
-    for matrix, link in zip(*np.nonzero(reserved > room * (1 + CAPACITY_SLACK_SHARE)), strict=True):
-        gbps = reserved[matrix, link]
-        yield f"link {instance.topology.links[link].id}: {gbps:.9g} Gbit/s are reserved, limit {room[link]:.9g}"
+    """Reservations fit on every link, beside what classes planned before use, and within each class's own limit."""
+    instance, capacity = plan.instance, plan.instance.topology.capacity_gbps
+    priority = np.array([rules.policy.priority for rules in instance.rules])
+    together, most = class_link_committed_gbps(plan), class_link_most_gbps(plan)
+    limits: list[tuple[FloatArray, float]] = []
+    if instance.model.capacity is CapacityRule.HARD:
+        levels = np.unique(priority[protected]).tolist()
+        limits += [(together[:, priority <= level].sum(axis=1), instance.model.utilization_limit) for level in levels]
+    for position in np.flatnonzero(protected).tolist():
+        limit = instance.rules[position].policy.utilization_limit
+        limits += [] if limit is None else [(most[:, position], limit)]
+    for reserved, limit in limits:
+        for matrix, link in zip(*np.nonzero(reserved > limit * capacity * (1 + CAPACITY_SLACK_SHARE)), strict=True):
+            gbps, room = reserved[matrix, link], limit * capacity[link]
+            yield f"link {instance.topology.links[link].id}: {gbps:.9g} Gbit/s are reserved, limit {room:.9g}"
 
 
 def _broken(plan: Plan, oracle: PathOracle) -> Iterator[str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
+from vbte.backup_proof import backup_faults
 from vbte.bounds import StageProblem, lagrangian_bound, loads_before, stage_problem, stage_sequence, stage_value
 from vbte.errors import InputError, InputWarning
 from vbte.fair_proof import fairness_faults, misplaced, prove_fairness
@@ -94,6 +95,7 @@ def check_plan(plan: Plan) -> CheckReport:
     oracle = PathOracle(plan.instance)
     findings = [*_left_out(plan), *_paths(plan), *_flows(plan), *_splits(plan), *_loads(plan)]
     findings += _listed("plan.json: reserved_gbps", list(promise_faults(plan, oracle)) if not findings else [])
+    findings += _listed("plan.json: backups", list(backup_faults(plan, oracle)) if not findings else [])
     # Figures from a hostile file may overflow; what comes of it agrees with no claim.
     with np.errstate(over="ignore", invalid="ignore"):
         proven, faults = _certificates(plan, oracle)

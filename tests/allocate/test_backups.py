@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pair_oracle import PairOracle
 from random_questions import capacities, latencies, matrices, topologies
-from toys import cable, demands, model, network, plan
+from toys import cable, model, network, plan
 
 from vbte.demands import DemandMatrix
-from vbte.errors import InputError, InputWarning
+from vbte.errors import InputWarning
 from vbte.policy import PlanningModel
 from vbte.proof import check_plan
 from vbte.topology import Topology
@@ -26,7 +26,9 @@ quick = settings(
 )
 
 
-def protecting(kind: str, *, reservation: str, against: str = "cable", where: str = "exempt", **keys: Any) -> PlanningModel:
+def protecting(
+    kind: str, *, reservation: str, against: str = "cable", where: str = "exempt", **keys: Any
+) -> PlanningModel:
     protection = {"kind": "backup", "reservation": reservation, "against": against, "where_impossible": where}
     rules = {name: keys.pop(name) for name in ("latency_bound_ms", "hop_bound", "utilization_limit") if name in keys}
     return model(
