@@ -19,6 +19,7 @@ from vbte.oracle import PathOracle, link_figure
 from vbte.plan import NO_SURVIVAL_PRICES, Certificate, Plan, Prices
 from vbte.policy import Admission, CapacityRule, Coupling, PathFigure, PlanningModel, Protection, Stage, StageKind
 from vbte.reservations import class_link_committed_gbps, class_link_most_gbps
+from vbte.route_sets import route_sets
 from vbte.sharing import cheapest_sharing_pairs, scenario_prices
 from vbte.survival import robust_unit_prices, survivals
 from vbte.tolerance import DEMAND_SLACK_SHARE
@@ -289,6 +290,9 @@ def _protected_unit_prices(
         mine = np.flatnonzero(instance.class_index[commodities] == survival.class_index)
         if len(mine):
             weight = weights_each(problem, prices, commodities[mine])
+            if survival.class_index in (sets := route_sets(oracle)):
+                price[mine] = sets[survival.class_index].cheapest(weight, commodities[mine]).price
+                continue
             asked = prices.survival or NO_SURVIVAL_PRICES
             price[mine] = robust_unit_prices(survival, weight, asked, commodities[mine])
     for backups in backups_of(oracle).values():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,9 +53,13 @@ class _Question:
 
 @dataclass(frozen=True, eq=False)
 class PathOracle:
-    """Shortest-path machinery of one instance, built once: a graph per class."""
+    """Shortest-path machinery of one instance, built once: a graph per class.
+
+    ``kept`` is for what others work out from the instance and want to find again.
+    """
 
     instance: Instance
+    kept: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
     def graphs(self) -> tuple[LinkGraph, ...]:

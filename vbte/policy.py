@@ -406,9 +406,8 @@ class PlanningModel(Record):
             raise ValueError(f"class {name!r}: protection needs coupling: sequential; what is promised stays put")
         if kinds[0] is StageKind.MAX_MIN:
             raise ValueError(f"class {name!r}: a max_min stage has no proof for protected classes; use admitted")
-        backed = [one.name for one in protected if isinstance(one.protection, BackupProtection)]
-        if backed and self.candidate_paths.kind is not CandidateKind.ALL:
-            raise ValueError(f"class {backed[0]!r}: backups need candidate_paths: {{kind: all}}")
+        if self.candidate_paths.kind is not CandidateKind.ALL:
+            raise ValueError(f"class {name!r}: protection needs candidate_paths: {{kind: all}}")
         if self.tables.realisation is not Realisation.SOURCE_ROUTED:
             raise ValueError(f"class {name!r}: protection needs tables: {{realisation: source-routed}}")
         for one in protected:

@@ -140,9 +140,11 @@ def most_hits(topology: Topology, scenario: Scenario) -> int:
 
 def survivals(oracle: PathOracle) -> dict[int, Survival]:
     """Return the robust classes' scenarios by class."""
-    return {
-        c: Survival(oracle, c) for c, rules in enumerate(oracle.instance.rules) if is_robust(rules.policy.protection)
-    }
+    if "survivals" not in oracle.kept:
+        rules = enumerate(oracle.instance.rules)
+        oracle.kept["survivals"] = {c: Survival(oracle, c) for c, one in rules if is_robust(one.policy.protection)}
+    known: dict[int, Survival] = oracle.kept["survivals"]
+    return known
 
 
 def cheapest_surviving(

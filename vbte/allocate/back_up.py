@@ -19,7 +19,7 @@ from vbte.errors import InputError
 from vbte.formulation.layout import Layout
 from vbte.oracle import Cheapest, PathOracle, merged_paths
 from vbte.pair_rows import order_pairs, split_pairs
-from vbte.plan import PathSet
+from vbte.plan import PathSet, Prices
 from vbte.sharing import cheapest_sharing_pairs, scenario_prices
 from vbte.survival import first_severed, parts_of
 from vbte.tolerance import DUST_SHARE
@@ -53,6 +53,14 @@ class DedicatedPairs:
     def loading(self, columns: PathSet) -> PathSet:
         """Return the columns: both paths of each are kept free."""
         return columns
+
+    def worth(self, _columns: PathSet, /) -> FloatArray | None:
+        """None: a unit of a pair admits a unit."""
+        return None
+
+    def sound(self, prices: Prices, _weight: FloatArray, _commodities: NDArray[np.intp], /) -> Prices:
+        """Return the prices: whatever they are, the cheapest pair is looked for again."""
+        return prices
 
     def keys(self, columns: PathSet) -> NDArray[np.uint64]:
         """Return a number for each pair, whichever of its paths comes first."""

@@ -9,10 +9,10 @@ import numpy as np
 
 from vbte.allocate.fallback import guessed_prices
 from vbte.allocate.max_min import with_fairness
-from vbte.bounds import lagrangian_bound, loads_before, stage_problem, stage_sequence, stage_value
+from vbte.bounds import StageProblem, lagrangian_bound, loads_before, stage_problem, stage_sequence, stage_value
 from vbte.oracle import PathOracle
 from vbte.plan import Certificate, Limit, Plan, Reason, Termination
-from vbte.policy import StageKind
+from vbte.policy import VOLUME_STAGES, StageKind
 from vbte.tolerance import OPTIMALITY_GAP_SHARE
 
 
@@ -32,10 +32,17 @@ def certified(plan: Plan, oracle: PathOracle) -> tuple[Certificate, ...]:
             prices, bound = guessed_prices(problem, plan, oracle)
         if np.isnan(known.reached):
             known = replace(known, reached=value, held_at=value)
+        if problem.protection is not None and not _keeps(problem, value, known.held_at):
+            # Devices split by integer weights: what that costs is no later stage's doing.
+            known = replace(known, reached=value, held_at=value)
         if problem.kind is StageKind.MAX_MIN:
             known = with_fairness(problem, known, plan, oracle)
         certificates.append(replace(known, value=value, bound=bound, prices=prices))
     return tuple(certificates)
+
+
+def _keeps(problem: StageProblem, value: float, held_at: float) -> bool:
+    return value >= held_at if problem.kind in VOLUME_STAGES else value <= held_at
 
 
 def overall(certificates: Sequence[Certificate]) -> Termination:

@@ -16,7 +16,7 @@ from vbte.allocate.back_up import pairs_for
 from vbte.allocate.columns import appended, path_keys
 from vbte.allocate.decompose import decompose
 from vbte.allocate.promise import Asked, Promise, Rows
-from vbte.allocate.robust import SurvivalRows, survival_rows
+from vbte.allocate.robust import robust_columns
 from vbte.bounds import StageProblem, link_weights, weights_each
 from vbte.errors import InfeasibleError, SolverError
 from vbte.formulation.constraints import hold_row, matrix_of, scaled_figure
@@ -94,15 +94,18 @@ class StagedProgram:
 
     def __post_init__(self) -> None:
         asked = (self.layout.problem, self.layout, self.tools.oracle)
-        self.promise = survival_rows(*asked) or pairs_for(*asked)
+        self.promise = robust_columns(*asked) or pairs_for(*asked)
         if self.promise is not None:
             self.paths = self.promise.first_columns(self.paths)
         self.first, self.loads = self.paths, self._loading(self.paths)
-        program = build_program(self.layout, self.loads)
+        program = build_program(self.layout, self.loads, self._worth(self.paths))
         self.session = open_session(program, self.tools.profile, self.tools.deadline)
 
     def _loading(self, columns: PathSet) -> PathSet:
         return columns if self.promise is None else self.promise.loading(columns)
+
+    def _worth(self, columns: PathSet) -> FloatArray | None:
+        return None if self.promise is None else self.promise.worth(columns)
 
     def require_feasible(self, problem: StageProblem) -> None:
         """Find a start that carries every demand within every limit, or say what clashes.
@@ -145,7 +148,7 @@ class StagedProgram:
         prices = None
         if solution.row_dual is not None:
             prices = self._prices(problem, solution.row_dual, factor)
-            if isinstance(self.promise, SurvivalRows):
+            if self.promise is not None:
                 commodities = self.layout.commodities
                 prices = self.promise.sound(prices, weights_each(problem, prices, commodities), commodities)
         value = self.value(problem, solution.primal)
@@ -256,7 +259,8 @@ class StagedProgram:
                 figures.append((row, figure / scale))
         more = [] if self._rows is None else [self._rows.terms(found)]
         loads = self._loading(found)
-        matrix = new_path_columns(self.layout, loads, figures, self.session.program.n_rows, more)
+        n_rows, worth = self.session.program.n_rows, self._worth(found)
+        matrix = new_path_columns(self.layout, loads, figures, n_rows, more, worth)
         costs = np.zeros(len(found))
         if not feasibility:
             costs = stage_costs(self.layout, problem, loads)[0][self.layout.n_columns :]

@@ -80,11 +80,20 @@ class Promise(Protocol):
     def loading(self, columns: PathSet) -> PathSet:
         """Return what each column loads, and is counted for, while all is up."""
 
+    def worth(self, columns: PathSet, /) -> FloatArray | None:
+        """Return what a unit of each column admits, (P,); None for one unit each."""
+
+    def sound(self, prices: Prices, weight: FloatArray, commodities: NDArray[np.intp], /) -> Prices:
+        """Return prices that prove all they say, whatever a solver's rounding left of them.
+
+        ``weight`` (len(commodities), n_links) is what the commodities pay on links at these prices.
+        """
+
     def keys(self, columns: PathSet) -> NDArray[np.uint64]:
         """Return a number for each column that no other shares but by chance."""
 
     def cheapest(self, asked: Asked) -> Cheapest:
         """Return the cheapest column of each commodity, as far as it could be worth it."""
 
-    def kept(self, oracle: PathOracle, columns: PathSet, flow_gbps: FloatArray, admitted_gbps: FloatArray) -> Kept:
+    def kept(self, oracle: PathOracle, columns: PathSet, flow_gbps: FloatArray, admitted_gbps: FloatArray, /) -> Kept:
         """Return what the plan keeps of columns and their flows (P,), at most ``admitted_gbps`` (K,) admitted."""

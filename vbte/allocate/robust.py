@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array
 
 from vbte.allocate.columns import path_keys
+from vbte.allocate.forms import distinct_paths
 from vbte.allocate.promise import Asked, Kept, NewRows
 from vbte.allocate.reserve import reserve
+from vbte.allocate.set_columns import SetColumns
 from vbte.bounds import StageProblem
 from vbte.errors import InputError
 from vbte.formulation.constraints import Terms, joined, matrix_of
@@ -24,6 +26,7 @@ from vbte.formulation.layout import Layout
 from vbte.oracle import Cheapest, PathOracle, merged_paths, select_paths
 from vbte.plan import NO_SURVIVAL_PRICES, PathSet, Prices, SurvivalPrices
 from vbte.policy import RobustProtection
+from vbte.route_sets import route_sets
 from vbte.solve import LinearProgram
 from vbte.survival import Survival, at_pairs, cheapest_surviving, first_severed, parts_of, survivals
 from vbte.topology import FloatArray
@@ -46,8 +49,8 @@ class SurvivalRows:
     row: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def first_columns(self, shortest: PathSet) -> PathSet:
-        """Return the shortest paths: others come with the prices of the rows."""
-        return shortest
+        """Return short paths so that every scenario leaves each commodity one of them."""
+        return distinct_paths([shortest, covering_paths(self.survivals, shortest)])
 
     def loading(self, columns: PathSet) -> PathSet:
         """Return the columns, which are paths."""
@@ -163,6 +166,10 @@ class SurvivalRows:
             lives[mine] = ~at_pairs(hits, path[mine], scenario[at[mine]])
         return Terms(row[at[lives]].astype(np.intp), first_column + path[lives], np.ones(int(lives.sum())))
 
+    def worth(self, _columns: PathSet, /) -> FloatArray | None:
+        """None: a unit on a path admits a unit, as far as the rows let it."""
+        return None
+
     def cheapest(self, asked: Asked) -> Cheapest:
         """Return the cheapest path of each commodity, the scenarios that take it included in its price."""
         commodities = asked.commodities
@@ -201,13 +208,13 @@ class SurvivalRows:
         columns = (self.commodity[paid][order], self.scenario[paid][order], price[paid][order])
         return replace(prices, survival=SurvivalPrices(*columns))
 
-    def kept(self, oracle: PathOracle, columns: PathSet, flow_gbps: FloatArray, admitted_gbps: FloatArray) -> Kept:
+    def kept(self, _oracle: PathOracle, columns: PathSet, flow_gbps: FloatArray, admitted_gbps: FloatArray) -> Kept:
         """Return paths, flows and reservations that keep the promise to the last digit."""
-        return Kept(*reserve(oracle, self.survivals, columns, flow_gbps, admitted_gbps))
+        return Kept(*reserve(self.layout.problem, self.survivals, columns, flow_gbps, admitted_gbps))
 
 
-def survival_rows(problem: StageProblem, layout: Layout, oracle: PathOracle) -> SurvivalRows | None:
-    """Return the rows of the robust classes planned, none of them yet; None where there is no such class.
+def robust_columns(problem: StageProblem, layout: Layout, oracle: PathOracle) -> SurvivalRows | SetColumns | None:
+    """Return what the robust classes planned ask of a program; None where there is no such class.
 
     Raises InputError for a commodity that a scenario cuts off whatever the routing, unless its class is ``exempt``.
     """
@@ -215,19 +222,24 @@ def survival_rows(problem: StageProblem, layout: Layout, oracle: PathOracle) -> 
     robust = [survival for c, survival in survivals(oracle).items() if c in planned]
     for survival in robust:
         _reject_severed(survival, oracle)
-    return SurvivalRows(layout, robust) if robust else None
+    sets = {c: one for c, one in route_sets(oracle).items() if c in planned}
+    if not robust:
+        return None
+    return SetColumns(layout, oracle, sets) if len(sets) == len(robust) else SurvivalRows(layout, robust)
 
 
-def covering_paths(problem: StageProblem, oracle: PathOracle, first: PathSet) -> PathSet:
+def covering_paths(survivals: Sequence[Survival], first: PathSet) -> PathSet:
     """Return short paths to go with ``first``, so that every promised scenario leaves each commodity one of them.
 
     A program that has to carry everything then has an answer before any path is generated.
     """
-    latency = problem.instance.topology.latency_ms
+    oracle = survivals[0].oracle
+    latency = oracle.instance.topology.latency_ms
+    asked_for = np.unique(first.commodity)
     base = (latency + latency.mean() * 1e-3 + 1e-9) / (latency.sum() + 1.0)
     found: list[PathSet] = []
-    for survival in survivals(oracle).values():
-        mine = np.flatnonzero(problem.scope & survival.is_mine)
+    for survival in survivals:
+        mine = asked_for[survival.is_mine[asked_for]].astype(np.intp)
         uncovered = _uncovered(survival, select_paths(first, np.flatnonzero(survival.is_mine[first.commodity])), mine)
         alone = False
         while uncovered.nnz:

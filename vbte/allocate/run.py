@@ -17,7 +17,6 @@ from vbte.allocate.max_min import solve_max_min
 from vbte.allocate.priced.engine import plan_by_prices
 from vbte.allocate.priced.scope import n_link_flows, unsupported
 from vbte.allocate.promise import Kept
-from vbte.allocate.robust import covering_paths
 from vbte.allocate.settle import settle
 from vbte.bounds import FULL_SHARE, StageEntry, StageProblem, loads_before, stage_problem, stage_sequence
 from vbte.errors import InputError, SolverError
@@ -28,7 +27,6 @@ from vbte.oracle import joined_rows, routable, select_paths, without_links
 from vbte.plan import Certificate, EngineReport, PathSet, Plan, Reason, Termination
 from vbte.policy import VOLUME_STAGES, Admission, CapacityRule, StageKind
 from vbte.solve import Deadline, Engine, SolverProfile
-from vbte.survival import is_robust
 
 #: Link flows beyond which one program for all demands takes minutes, and link prices take over (see bench/README.md).
 EXACT_LINK_FLOWS = 120_000
@@ -145,8 +143,6 @@ def _program(tools: Tools, problem: StageProblem, forms: Forms, shortest: PathSe
     layout = build_layout(problem, tools.oracle, forms.path_classes)
     tools.progress(f"{layout.n_rows} rows, {layout.n_columns} columns")
     first = first_paths(problem, tools.oracle, shortest, forms)
-    if is_robust(problem.protection) and forms.generated:
-        first = distinct_paths([first, covering_paths(problem, tools.oracle, first)])
     return StagedProgram(tools, layout, first, forms.generated)
 
 

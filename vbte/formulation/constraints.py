@@ -132,8 +132,11 @@ def flow_figures(layout: Layout, figure: FloatArray, paths: PathSet) -> FloatArr
     return values
 
 
-def path_columns(layout: Layout, paths: PathSet) -> Terms:
-    """Return the entries of path columns (column 0 is the first path) in capacity, class-limit and demand rows."""
+def path_columns(layout: Layout, paths: PathSet, worth: FloatArray | None = None) -> Terms:
+    """Return the entries of path columns (column 0 is the first path) in capacity, class-limit and demand rows.
+
+    A unit of each column admits ``worth`` (P,), one unit where that is None.
+    """
     instance = layout.problem.instance
     column = np.repeat(np.arange(len(paths)), paths.hops)
     commodity = paths.commodity[column]
@@ -146,7 +149,7 @@ def path_columns(layout: Layout, paths: PathSet) -> Terms:
             first = layout.class_limit_row(position) + matrix * layout.n_links
             parts.append(Terms(first + paths.links[mine].astype(np.intp), column[mine], ratio[mine]))
     demand_rows = layout.path_row[layout.local[paths.commodity]]
-    parts.append(Terms(demand_rows, np.arange(len(paths)), np.ones(len(paths))))
+    parts.append(Terms(demand_rows, np.arange(len(paths)), np.ones(len(paths)) if worth is None else worth))
     return joined(parts)
 
 

@@ -30,8 +30,11 @@ from vbte.topology import FloatArray
 NO_PATHS = PathSet(np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32))
 
 
-def build_program(layout: Layout, paths: PathSet = NO_PATHS) -> LinearProgram:
-    """Return the program without what differs between stages: objective 0 and no rows that hold earlier stages."""
+def build_program(layout: Layout, paths: PathSet = NO_PATHS, worth: FloatArray | None = None) -> LinearProgram:
+    """Return the program without what differs between stages: objective 0 and no rows that hold earlier stages.
+
+    A unit of each path column admits ``worth`` (P,), one unit where that is None.
+    """
     families = [link_capacity(layout), class_limits(layout), path_demand(layout)]
     families += [conservation(layout, block) for block in layout.link_flows]
     base = matrix_of(joined(families), layout.n_rows, layout.n_columns)
@@ -41,7 +44,7 @@ def build_program(layout: Layout, paths: PathSet = NO_PATHS) -> LinearProgram:
     if not len(paths):
         return program
     n_paths = len(paths)
-    columns = matrix_of(path_columns(layout, paths), layout.n_rows, n_paths)
+    columns = matrix_of(path_columns(layout, paths, worth), layout.n_rows, n_paths)
     return program.with_columns(np.zeros(n_paths), np.zeros(n_paths), np.full(n_paths, np.inf), columns)
 
 
@@ -146,13 +149,14 @@ def new_path_columns(
     hold_figures: list[tuple[int, FloatArray]],
     n_rows: int,
     more: Sequence[Terms] = (),
+    worth: FloatArray | None = None,
 ) -> csc_array[np.float64]:
     """Return path columns for a program that already has ``n_rows`` rows, holds included.
 
     ``hold_figures`` lists (row, per-link figure in the row's scale) of the holds that sum over flows, ``more`` are
     entries of rows that a run has added.
     """
-    terms = [path_columns(layout, paths), *more]
+    terms = [path_columns(layout, paths, worth), *more]
     for row, figure in hold_figures:
         values = paths.sums(figure) * layout.problem.mean_ratio[paths.commodity]
         terms.append(Terms(np.full(len(paths), row), np.arange(len(paths)), values))
