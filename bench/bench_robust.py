@@ -108,7 +108,8 @@ def by_tunnels(question: Question) -> float:
     kept = np.isfinite(limits)
     cost = np.concatenate([np.zeros(n_paths), -np.ones(n_commodities)])
     bounds = [(0.0, None)] * n_paths + [(0.0, gbps) for gbps in instance.peak_gbps.tolist()]
-    return -float(linprog(cost, A_ub=matrix[kept], b_ub=limits[kept], bounds=bounds, method="highs").fun)
+    found = linprog(cost, A_ub=matrix[kept], b_ub=limits[kept], bounds=bounds, method="highs")
+    return -float(found.fun or 0.0)
 
 
 def rows(name: str, load: float, repeats: int) -> list[Result]:
