@@ -66,7 +66,7 @@ def test_every_python_snippet_runs(snippet: str):
 @pytest.mark.parametrize("snippet", blocks("yaml"))
 def test_every_yaml_snippet_is_a_planning_model(snippet: str):
     data, _ = load_yaml(snippet, "README.md")
-    assert load_model(data).default_class == "rest"
+    assert load_model(data).default_class == data["default_class"]
 
 
 def test_the_figures_quoted_for_abilene_hold():
