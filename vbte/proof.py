@@ -2,7 +2,8 @@
 
 Everything is recomputed: that paths join their ends and keep the policy, that flows fit demands and links, that
 stage values are what is claimed, that the stored prices prove the stored bounds, that the tables hash to the plan's
-id and carry the plan when walked, and that the summary says the same.
+id and carry the plan when walked, that the summary says the same, and that deltas for failures start from these tables
+and carry what they say with what failed down.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import orjson
 
 from vbte.backup_proof import backup_faults
 from vbte.bounds import StageProblem, lagrangian_bound, loads_before, stage_problem, stage_sequence, stage_value
+from vbte.delta import delta_faults
 from vbte.errors import InputError, InputWarning
 from vbte.fair_proof import fairness_faults, misplaced, prove_fairness
 from vbte.instance import build_instance, commodity_positions
@@ -296,6 +298,7 @@ def _files(folder: Path, plan: Plan) -> Iterator[Finding]:
             yield Finding(place, disagreement(plan, walks[-1]))
     igp = [igp_loads(instance.topology, demands) for demands in instance.demands]
     yield from _summary(folder, summarize(plan, tables, walks, igp))
+    yield from (Finding(place, fault) for place, fault in delta_faults(folder, plan, tables))
 
 
 def _summary(folder: Path, expected: Mapping[str, object]) -> Iterator[Finding]:

@@ -110,3 +110,53 @@ def test_with_several_matrices_it_says_which_one_was_looked_at(tmp_path: Path) -
     assert second["matrix"] == {"name": "two", "number": 2, "of": 2}
     assert sum(row["offered_gbps"] for row in second["classes"]) == 2.0
     assert vbte("whatif", tmp_path / "plan", "--matrix", 3).exit_code == 3
+
+
+def test_re_plans_are_written_beside_the_plan_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = tmp_path / "plan"
+    assert vbte("plan", "-t", "diamond", "-o", plan, "-q").exit_code == 0
+    before = files_of(plan)
+    assert vbte("whatif", plan, "--write").exit_code == 2
+    done = vbte("whatif", plan, "--replan", "--write", "-q")
+    assert done.exit_code == 0, done.output
+    assert f"written to {plan / 'failover'}" in done.stdout
+    written = files_of(plan)
+    assert {name: written[name] for name in before} == before
+    index = orjson.loads(written["failover/index.json"])
+    assert [entry["fault"] for entry in index["scenarios"]] == [None] * 4
+    assert vbte("check", plan).exit_code == 0
+    # The same input gives the same bytes, also by workers.
+    assert vbte("whatif", plan, "--replan", "--write", "-q", "--workers", 2).exit_code == 0
+    assert files_of(plan) == written
+    # What a killed run left, a plan that is made again takes with it, and the old deltas.
+    (plan / ".failover.vbte-killedstaged").mkdir()
+    assert vbte("plan", "-t", "diamond", "-o", plan, "-q").exit_code == 0
+    assert files_of(plan) == before
+    assert vbte("whatif", plan, "--replan", "--write", "-q").exit_code == 0
+    # A failure on the way leaves the old deltas in force.
+    from vbte.cli import directory
+
+    def broken(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(directory, "write_files", broken)
+    failed = vbte("whatif", plan, "--scenarios", "node", "--replan", "--write", "-q")
+    assert failed.exit_code == 3
+    assert "No space left" in failed.stderr
+    assert files_of(plan) == written
+
+
+def test_deltas_that_do_not_carry_the_re_plan_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = tmp_path / "plan"
+    assert vbte("plan", "-t", "diamond", "-o", plan, "-q").exit_code == 0
+    before = files_of(plan)
+    from vbte.failover import rewrite
+
+    # The builder's own fault: the tables of the plan in force pass for those of the re-plan.
+    monkeypatch.setattr(rewrite, "rewritten_tables", lambda _, base: base)
+    refused = vbte("whatif", plan, "--replan", "--write")
+    assert refused.exit_code == 5
+    assert "nothing is written: cable" in refused.stderr
+    assert files_of(plan) == before

@@ -172,6 +172,10 @@ def whatif(
     ] = None,
     matrix: Annotated[int, typer.Option(min=1, metavar="N", help="Which of the plan's demand matrices.")] = 1,
     replan: Annotated[bool, typer.Option("--replan", help="Plan what is left in each scenario, too.")] = False,
+    write: Annotated[
+        bool,
+        typer.Option("--write", help="With --replan: put what each re-plan changes in the tables into DIR/failover."),
+    ] = False,
     solver: Annotated[
         str, typer.Option("--solver", "-s", metavar="NAME|FILE", help="With --replan: the solver profile.")
     ] = "highs",
@@ -188,7 +192,9 @@ def whatif(
     """Show what failures do to a plan: after the devices' own repair and, if asked, after a re-plan; worst first."""
     from vbte.cli.failing import WhatIfRequest, run_what_if
 
-    run_what_if(WhatIfRequest(directory, scenarios, cutoff, matrix, replan, solver, workers, walk, top, as_json, quiet))
+    run_what_if(
+        WhatIfRequest(directory, scenarios, cutoff, matrix, replan, write, solver, workers, walk, top, as_json, quiet)
+    )
 
 
 @app.command()

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from vbte.delta.schema import DIRECTORY as DELTAS
 from vbte.errors import InputError, LockedError, UsageError
-from vbte.write.atomic import staged_directory
+from vbte.write.atomic import is_leftover, staged_directory
 
 #: What a directory written by ``vbte`` may hold at its top; plans of a series have numbers for names.
-_OWN_NAMES = frozenset(("plan.json", "summary.json", "map.svg", "tables"))
+_OWN_NAMES = frozenset(("plan.json", "summary.json", "map.svg", "tables", DELTAS))
 
 
 def real_directory(directory: Path) -> Path:
@@ -48,7 +49,7 @@ def locked(directory: Path) -> Iterator[None]:
 def require_replaceable(directory: Path) -> None:
     """Raise UsageError if ``directory`` holds anything but what ``vbte`` itself writes into a plan directory."""
     try:
-        names = sorted(path.name for path in directory.iterdir())
+        names = sorted(path.name for path in directory.iterdir() if not is_leftover(path.name, DELTAS))
     except FileNotFoundError:
         return
     except OSError as error:
@@ -88,6 +89,12 @@ def publish(directory: Path, files: Mapping[str, bytes]) -> None:
     """Make ``directory`` hold exactly ``files``, in one step. Raises InputError if the place can't be written."""
     require_replaceable(directory)
     with staged_directory(directory) as staged:
+        write_files(staged, files)
+
+
+def publish_deltas(directory: Path, files: Mapping[str, bytes]) -> None:
+    """Make a plan directory's ``failover/`` hold exactly ``files``, in one step; the plan stays as it is."""
+    with staged_directory(directory / DELTAS) as staged:
         write_files(staged, files)
 
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
+from rich.text import Text
 
 from vbte.cli.console import output, progress
+from vbte.cli.directory import locked, publish_deltas, real_directory
+from vbte.delta import Answer, deltas_to_files
+from vbte.delta.schema import DIRECTORY
 from vbte.errors import GuardrailError, UsageError
 from vbte.failover import (
+    Disagreement,
     Family,
+    Replan,
     Replanning,
     ScenarioSet,
     WhatIf,
@@ -39,6 +48,7 @@ class WhatIfRequest:
     cutoff: float | None
     matrix: int
     replan: bool
+    write: bool
     solver: str
     workers: int | None
     walk: int
@@ -48,21 +58,21 @@ class WhatIfRequest:
 
 
 def run_what_if(request: WhatIfRequest) -> None:
-    """Print what becomes of a plan in each scenario, worst first.
+    """Print what becomes of a plan in each scenario, worst first; write the re-plans' deltas where that was asked for.
 
     Raises InputError for plans, tables and scenarios that are not right, GuardrailError when the walk of the written
-    tables does not agree.
+    tables does not agree; then nothing is written.
     """
     if request.workers is not None and not request.replan:
         raise UsageError("--workers goes with --replan")
-    plan, tables = read_plan(request.directory), tables_from_directory(request.directory)
-    with progress(quiet=request.quiet or request.as_json) as say:
-        scenarios = chosen_scenarios(request.scenarios, plan.instance.topology, request.cutoff)
-        how = Replanning(request.solver, request.workers, say) if request.replan else None
-        answer = what_if(plan, tables, scenarios, matrix=request.matrix - 1, replan=how)
-        worst = answer.worst_first[: request.walk]
-        disagreements = confirm(tables, answer, worst)
-    document = what_if_document(answer, len(worst), disagreements)
+    if request.write and not request.replan:
+        raise UsageError("--write goes with --replan: it is the re-plans that are written")
+    directory = real_directory(request.directory)
+    with locked(directory) if request.write else nullcontext():
+        answer, document, disagreements = _answered(request)
+        astray = [f"{name}: {fault}" for name, one in _named(answer) for fault in one.astray]
+        if request.write and not disagreements and not astray:
+            publish_deltas(directory, deltas_to_files(answer.tables.manifest["plan"], _answers(answer)))
     if request.as_json:
         option = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
         output().file.write(orjson.dumps(document, option=option).decode())
@@ -70,6 +80,31 @@ def run_what_if(request: WhatIfRequest) -> None:
         output().print(what_if_view(document, request.top))
     if disagreements:
         raise GuardrailError(_complaint(answer, len(disagreements)))
+    if astray:
+        raise GuardrailError(
+            f"nothing is written: {astray[0]}" + (f" (and {len(astray) - 1} more)" * (len(astray) > 1))
+        )
+    if request.write and not request.as_json:
+        output().print(Text(f"written to {request.directory / DIRECTORY}"), soft_wrap=True)
+
+
+def _answered(request: WhatIfRequest) -> tuple[WhatIf, dict[str, Any], tuple[Disagreement, ...]]:
+    plan, tables = read_plan(request.directory), tables_from_directory(request.directory)
+    with progress(quiet=request.quiet or request.as_json) as say:
+        scenarios = chosen_scenarios(request.scenarios, plan.instance.topology, request.cutoff)
+        how = Replanning(request.solver, request.workers, say, deltas=request.write) if request.replan else None
+        answer = what_if(plan, tables, scenarios, matrix=request.matrix - 1, replan=how)
+        worst = answer.worst_first[: request.walk]
+        disagreements = confirm(tables, answer, worst)
+    return answer, what_if_document(answer, len(worst), disagreements), disagreements
+
+
+def _named(answer: WhatIf) -> Iterator[tuple[str, Replan]]:
+    yield from zip((scenario.name for scenario in answer.scenarios.scenarios), answer.replans, strict=False)
+
+
+def _answers(answer: WhatIf) -> list[Answer]:
+    return [Answer(name, one.delta, one.fault) for name, one in _named(answer)]
 
 
 def chosen_scenarios(source: str, topology: Topology, cutoff: float | None) -> ScenarioSet:

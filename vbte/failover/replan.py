@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from vbte.allocate.run import allocate
+from vbte.delta import Delta, GroupChanges, left_over
 from vbte.errors import InputWarning, SolverError, VbteError
 from vbte.failover.congestion import Crossings, settled_pass_share
+from vbte.failover.rewrite import Rewriting, rewritten
 from vbte.fan_out import Crew, Watch, crew_of, run_each
-from vbte.instance import Instance, build_instance
+from vbte.instance import Instance
 from vbte.plan import Plan, Termination
 from vbte.policy import StageKind
-from vbte.scenarios.families import ScenarioSet
+from vbte.scenarios import Scenario, ScenarioSet
 from vbte.solve import SolverProfile
 from vbte.solve.load import load_solver, with_threads_within
+from vbte.tables import Tables
 from vbte.topology import BoolArray, FloatArray
 
 
@@ -40,6 +43,8 @@ class Replan:
     ``delivered_gbps`` is what arrives, ``congested_gbps`` what links above capacity drop by the rule of local repair
     (only where the model lets them be overloaded); ``latency_ms`` is the mean over what is admitted, NaN for nothing.
     ``unroutable_gbps`` is asked for by demands that no path serves which their class may use.
+    ``groups`` are the next-hop groups that its tables change, and ``delta`` how, where that was asked for;
+    ``astray`` says what the walk of base and delta finds that is not as planned.
     ``fault`` says why there is no plan; then ``termination`` is None and the figures are NaN.
     """
 
@@ -51,15 +56,22 @@ class Replan:
     stages: tuple[ReplannedStage, ...]
     termination: Termination | None
     fault: str = ""
+    groups: GroupChanges | None = None
+    delta: Delta | None = None
+    astray: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Replanning:
-    """How to re-plan: with which solver, and by whom (see ``vbte.optimize_many`` for ``workers``)."""
+    """How to re-plan: with which solver, and by whom (see ``vbte.optimize_many`` for ``workers``).
+
+    With ``deltas`` each re-plan is written as what it changes in the plan's tables, and walked.
+    """
 
     solver: str | SolverProfile = "highs"
     workers: int | Executor | Crew | None = None
     progress: Callable[[str], None] | None = None
+    deltas: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,19 +79,26 @@ class _Job:
     plan: Plan
     down: BoolArray
     profile: SolverProfile
-    matrix: int
+    matrices: tuple[int, ...]
+    rewriting: Rewriting | None
 
 
-def replan_each(plan: Plan, scenarios: ScenarioSet, how: Replanning, matrix: int = 0) -> Iterator[Replan]:
-    """Yield the re-plan of each scenario, in order; what can't be planned says why and stops nobody else.
+def replan_each(
+    plan: Plan, tables: Tables, scenarios: ScenarioSet, how: Replanning, matrices: Sequence[int] = (0,)
+) -> Iterator[tuple[Replan, ...]]:
+    """Yield the re-plan of each scenario, in order, as it does in each of ``matrices``.
+
+    What can't be planned says why and stops nobody else. ``tables`` are the plan's, against which deltas are made.
 
     Each is ``vbte.optimize`` of the plan's demands and model on what is left of its topology, from the plan in force.
     Demands that no path serves any more are left out. Raises InputError for a solver profile that can't be had.
     """
     crew = crew_of(how.workers)
     profile = with_threads_within(load_solver(how.solver), None if crew is None else crew.cores_each)
-    every = range(len(scenarios))
-    jobs = [_Job(plan, scenarios.failed_links(slice(s, s + 1))[:, 0], profile, matrix) for s in every]
+    jobs = [
+        _Job(plan, down, profile, tuple(matrices), Rewriting(tables, scenario, down) if how.deltas else None)
+        for scenario, down in _each(scenarios)
+    ]
     say = how.progress or (lambda _: None)
     if crew is None:
         for position, job in enumerate(jobs):
@@ -90,28 +109,35 @@ def replan_each(plan: Plan, scenarios: ScenarioSet, how: Replanning, matrix: int
         progress=lambda done, total: say(f"{done} of {total} scenarios re-planned"),
         name=lambda position: f"re-plan of {scenarios.scenarios[position].name!r}",
     )
-    for _, found in run_each(_replan, jobs, crew, shared=[plan] * len(jobs), watch=watch):
+    shared = [part for _ in jobs for part in ((plan, tables) if how.deltas else (plan,))]
+    for _, found in run_each(_replan, jobs, crew, shared=shared, watch=watch):
         yield found
 
 
-def _replan(job: _Job) -> Replan:
-    instance, n_classes = job.plan.instance, len(job.plan.instance.rules)
-    topology = instance.topology
-    links = tuple(
-        replace(link, drained=link.drained or down) for link, down in zip(topology.links, job.down, strict=True)
-    )
+def _each(scenarios: ScenarioSet) -> Iterator[tuple[Scenario, BoolArray]]:
+    for position, scenario in enumerate(scenarios.scenarios):
+        yield scenario, scenarios.failed_links(slice(position, position + 1))[:, 0]
+
+
+def _replan(job: _Job) -> tuple[Replan, ...]:
     try:
+        left = left_over(job.plan.instance, job.down)
         with warnings.catch_warnings():
             # Who can't be served any more is told by the scenario's figures.
             warnings.simplefilter("ignore", InputWarning)
-            model = instance.model.model_copy(update={"unroutable": "drop"})
-            left = build_instance(replace(topology, links=links), instance.demands, model)
             found = _allocated(left, job.profile, job.plan)
+        written = None if job.rewriting is None else rewritten(found, job.rewriting)
     except VbteError as error:
-        nothing = np.full(n_classes, np.nan)
-        return Replan(nothing, nothing, nothing, nothing, np.nan, (), None, str(error))
-    asked, served = (_by_class(one, one.volume_gbps[job.matrix]) for one in (left, found.instance))
-    return _figures(found, job.matrix, asked - served)
+        nothing = np.full(len(job.plan.instance.rules), np.nan)
+        return (Replan(nothing, nothing, nothing, nothing, np.nan, (), None, str(error)),) * len(job.matrices)
+    answers = []
+    for matrix in job.matrices:
+        asked, served = (_by_class(one, one.volume_gbps[matrix]) for one in (left, found.instance))
+        answer = _figures(found, matrix, asked - served)
+        if written is not None:
+            answer = replace(answer, groups=written.groups, delta=written.delta, astray=written.astray)
+        answers.append(answer)
+    return tuple(answers)
 
 
 def _allocated(left: Instance, profile: SolverProfile, previous: Plan) -> Plan:

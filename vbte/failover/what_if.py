@@ -88,6 +88,7 @@ class WhatIf:
     """
 
     plan: Plan
+    tables: Tables
     scenarios: ScenarioSet
     matrix: int
     repair: LocalRepair
@@ -157,13 +158,14 @@ def what_if(
     repaired = _repaired(repair, chosen)
     return WhatIf(
         plan,
+        tables,
         chosen,
         matrix,
         repaired,
         find_cuts(plan.instance, chosen, matrix),
         _hot_links(repair, repaired, chosen),
         shared_risks(plan),
-        () if replan is None else tuple(replan_each(plan, chosen, replan, matrix)),
+        () if replan is None else tuple(one for (one,) in replan_each(plan, tables, chosen, replan, (matrix,))),
     )
 
 

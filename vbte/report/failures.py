@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,7 @@ def _replan(answer: WhatIf, position: int, found: Replan) -> dict[str, Any]:
         "fault": found.fault or None,
         "termination": None if ended is None else {"reason": str(ended.reason), "limit": str(ended.limit)},
         "max_utilization": _number(found.max_utilization),
+        "groups": None if found.groups is None else asdict(found.groups),
         "classes": [
             {
                 "class": one.policy.name,

@@ -107,7 +107,7 @@ def build_manifest(
         "model": instance.model.name,
         "classes": [rules.policy.name for rules in instance.rules],
         "tenants": [name for name in instance.tenants if name],
-        "inputs": _inputs(instance),
+        "inputs": inputs_of(instance),
         "allocation": _allocation(plan) if plan else None,
         "solver": {
             "engine": plan.engine.engine,
@@ -136,7 +136,7 @@ def build_manifest(
 
 def belongs_to(manifest: Manifest, plan: Plan) -> bool:
     """Return whether a manifest was made for this plan: same inputs, same allocation, by their hashes."""
-    return manifest["inputs"] == _inputs(plan.instance) and manifest["allocation"] == _allocation(plan)
+    return manifest["inputs"] == inputs_of(plan.instance) and manifest["allocation"] == _allocation(plan)
 
 
 def _link_error_bps(topology: Topology, plan: Plan | None, realised: Realised) -> dict[str, int]:
@@ -165,7 +165,8 @@ def _steps(devices: Sequence[DeviceFacts]) -> list[Step]:
     ]
 
 
-def _inputs(instance: Instance) -> Inputs:
+def inputs_of(instance: Instance) -> Inputs:
+    """Return the hashes of what was read: topology, model and every demand matrix."""
     topology, model = instance.topology, instance.model
     return {
         "topology": sha256(orjson.dumps([topology.nodes, [_hashed(link) for link in topology.links]])),

@@ -77,6 +77,11 @@ def staged_directory(target: str | os.PathLike[str]) -> Iterator[Path]:
         staging.close()
 
 
+def is_leftover(name: str, target: str) -> bool:
+    """Return whether a name is that of what a killed run left where it was to put a directory called ``target``."""
+    return name.startswith(f".{target}{_MARK}")
+
+
 def safe_file_name(name: str) -> str:
     """Return ``name`` as a file name: ASCII letters, digits, ``_``, ``-``, ``.`` as they are, other bytes as ``%XX``.
 

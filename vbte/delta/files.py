@@ -1,0 +1,162 @@
+"""Deltas as files: ``failover/DIRECTORY/`` per scenario, and an index of them all."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import orjson
+
+from vbte.delta.document import Delta, delta_id, encode_delta
+from vbte.delta.schema import (
+    DIRECTORY,
+    INDEX_FILE,
+    MANIFEST_FILE,
+    SCHEMA,
+    DeltaManifest,
+    DeviceDelta,
+    Index,
+    IndexEntry,
+)
+from vbte.errors import InputError
+from vbte.tables.manifest import device_file, sha256
+from vbte.write.atomic import safe_file_name
+
+Document = TypeVar("Document", DeltaManifest, DeviceDelta, Index)
+
+_REMEDY = "write the deltas again"
+
+#: Hexadecimal digits of a digest that tell names apart which differ in upper and lower case alone.
+_DIGITS = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What became of a scenario: a delta, or why there is no re-plan."""
+
+    scenario: str
+    delta: Delta | None
+    fault: str = ""
+
+
+def directory_names(scenarios: Sequence[str]) -> list[str]:
+    """Return a directory for each scenario: safe for any name, and apart on file systems that fold case.
+
+    Names that differ in case alone end in a digest, all of them, so that none depends on which came first.
+    """
+    safe = [safe_file_name(name) for name in scenarios]
+    folded = Counter(name.casefold() for name in safe)
+    return [
+        name if folded[name.casefold()] == 1 else _with_digest(name, scenario)
+        for name, scenario in zip(safe, scenarios, strict=True)
+    ]
+
+
+def _with_digest(name: str, scenario: str) -> str:
+    digest = sha256(scenario.encode("utf-8", "surrogatepass")).removeprefix("sha256:")[:_DIGITS]
+    # As in file names that are too long: no encoded name has a lone %~.
+    return f"{name[:80]}%~{digest}"
+
+
+def deltas_to_files(base: str, answers: Sequence[Answer]) -> dict[str, bytes]:
+    """Return the files of all scenarios of the plan with id ``base``: path relative to ``failover/`` -> content."""
+    files: dict[str, bytes] = {}
+    entries: list[IndexEntry] = []
+    for answer, directory in zip(answers, directory_names([one.scenario for one in answers]), strict=True):
+        entry: IndexEntry = {
+            "scenario": answer.scenario, "directory": None, "sha256": None, "result": None,
+            "fault": answer.fault or None,
+        }  # fmt: skip
+        if answer.delta is not None:
+            manifest = encode_delta(answer.delta.manifest)
+            entry |= {
+                "directory": directory,
+                "sha256": sha256(manifest),
+                "result": answer.delta.manifest["result"]["plan"],
+            }
+            files[f"{directory}/{MANIFEST_FILE}"] = manifest
+            for name, document in answer.delta.devices.items():
+                files[f"{directory}/{device_file(name)}"] = encode_delta(document)
+        entries.append(entry)
+    index: Index = {"schema": SCHEMA, "document": "index", "base": base, "scenarios": entries}
+    return {INDEX_FILE: encode_delta(index), **files}
+
+
+def read_index(plan: str | os.PathLike[str]) -> Index | None:
+    """Return the index of a plan directory's deltas, None where none were written.
+
+    Raises InputError, naming the file, for one that is not of schema ``vbte.delta/1`` and for a directory that is not
+    its scenario's.
+    """
+    root = Path(plan) / DIRECTORY
+    if not root.exists():
+        return None
+    index = _read(root / INDEX_FILE, Index)[0]
+    listed = directory_names([entry["scenario"] for entry in index["scenarios"]])
+    for position, (entry, directory) in enumerate(zip(index["scenarios"], listed, strict=True)):
+        if entry["directory"] not in (None, directory):
+            place = f"{root / INDEX_FILE}: scenarios[{position}].directory"
+            raise InputError(f"is {entry['directory']!r}", place=place, remedy=f"it is {directory!r}")
+    return index
+
+
+def read_delta(plan: str | os.PathLike[str], entry: IndexEntry) -> Delta:
+    """Return the delta of a scenario that the index of a plan directory lists with a directory.
+
+    Raises InputError, naming file and place, when a file is missing, not of the schema, not what the file that lists
+    it says by its hash, or not listed.
+    """
+    root = Path(plan) / DIRECTORY / str(entry["directory"])
+    manifest, content = _read(root / MANIFEST_FILE, DeltaManifest)
+    place = str(root / MANIFEST_FILE)
+    if sha256(content) != entry["sha256"] or manifest["scenario"]["name"] != entry["scenario"]:
+        raise InputError("is not what the index lists", place=place, remedy=_REMEDY)
+    if delta_id(manifest) != manifest["delta"]:
+        raise InputError("the delta's id does not match the content", place=f"{place}: delta", remedy=_REMEDY)
+    devices: dict[str, DeviceDelta] = {}
+    for position, listed in enumerate(manifest["devices"]):
+        name, spot = listed["device"], f"{place}: devices[{position}]"
+        if name in devices or listed["file"] != device_file(name):
+            raise InputError(f"device {name!r} has file {listed['file']!r}", place=spot, remedy=_REMEDY)
+        devices[name], held = _read(root / listed["file"], DeviceDelta)
+        if sha256(held) != listed["sha256"] or devices[name]["device"] != name:
+            raise InputError(
+                "the content does not match the manifest's hash", place=str(root / listed["file"]), remedy=_REMEDY
+            )
+    _check_no_other(root, [entry["file"] for entry in manifest["devices"]])
+    if [step["device"] for step in sorted(manifest["steps"], key=lambda s: s["device"])] != sorted(devices):
+        raise InputError("steps do not name the devices that change", place=f"{place}: steps", remedy=_REMEDY)
+    return Delta(manifest, devices)
+
+
+def _read(file: Path, kind: type[Document]) -> tuple[Document, bytes]:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", place=str(file), remedy=_REMEDY) from None
+    try:
+        document: Document = orjson.loads(content)
+        msgspec.convert(document, kind)
+    except (orjson.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"is not JSON: {error}", place=str(file), remedy=_REMEDY) from None
+    except msgspec.ValidationError as error:
+        raise InputError(f"is not of schema {SCHEMA}: {error}", place=str(file), remedy=_REMEDY) from None
+    return document, content
+
+
+def _check_no_other(root: Path, listed: Sequence[str]) -> None:
+    """Raise InputError for a device's file that the manifest does not list: somebody might install it."""
+    for file in sorted((root / "devices").glob("*.json")):
+        if f"devices/{file.name}" not in listed:
+            raise InputError("is not in the manifest", place=str(file), remedy="remove it")
+
+
+def unlisted(plan: str | os.PathLike[str], index: Index) -> list[Path]:
+    """Return what stands in a plan directory's ``failover/`` and is in no list."""
+    known = {INDEX_FILE, *(entry["directory"] for entry in index["scenarios"])}
+    return sorted(path for path in (Path(plan) / DIRECTORY).iterdir() if path.name not in known)
