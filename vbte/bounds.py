@@ -42,7 +42,8 @@ class StageProblem:
     ``scope`` (K,) marks the commodities planned, ``background_gbps`` (T, n_links) what others already use. Admitted
     flow of commodity k lies in ``[least_gbps[k], most_gbps[k]]`` at its peak volume. ``utilization_cap`` (inf: none)
     limits every link. ``holds`` maps the index of an earlier certificate to it. ``growth``, 1 or more, is the scale
-    an earlier stage wants kept possible: capacity left and class limits are divided by it.
+    an earlier stage wants kept possible: capacity left and class limits are divided by it. Of classes planned in part
+    ``class_background_gbps`` has what their other commodities use, (T, n_links) each.
     """
 
     instance: Instance
@@ -56,6 +57,7 @@ class StageProblem:
     utilization_cap: float
     holds: dict[int, Certificate] = field(default_factory=dict)
     growth: float = 1.0
+    class_background_gbps: dict[int, FloatArray] = field(default_factory=dict)
 
     def class_limit(self, class_index: int) -> float:
         """Return the share of each link that a class may fill, kept free for growth where that is asked."""
@@ -120,11 +122,12 @@ def stage_problem(
     entry: StageEntry,
     earlier: tuple[Certificate, ...],
     class_load_gbps: FloatArray,
+    released: BoolArray | None = None,
 ) -> StageProblem:
     """Return the problem that a stage solves, given the certificates of the stages before it.
 
     ``class_load_gbps`` (T, n_classes, n_links) is read for the classes already planned (sequential coupling only);
-    ``loads_before`` has them.
+    ``loads_before`` has them. Where only some commodities are ``released`` (K,), all of it is what the others use.
     """
     stage, priority, planned = entry
     model = instance.model
@@ -143,6 +146,8 @@ def stage_problem(
         most_gbps=most,
         utilization_cap=_capacity_cap(model),
     )
+    if released is not None:
+        problem = _around(problem, released, class_load_gbps)
     for index, held in enumerate(earlier):
         if model.coupling is Coupling.JOINT or held.priority == priority:
             problem = _with_hold(problem, index, held)
@@ -159,6 +164,23 @@ def loads_before(plan: Plan, entry: StageEntry) -> FloatArray:
         rules.policy.protection is not None and rules.policy.priority in entry[2] for rules in plan.instance.rules
     )
     return class_link_committed_gbps(plan) if protected else plan.class_link_load_gbps
+
+
+def _around(problem: StageProblem, released: BoolArray, class_load_gbps: FloatArray) -> StageProblem:
+    """Return the problem of the released commodities alone; what others load beyond a limit leaves nothing over."""
+    capacity, cap = problem.instance.topology.capacity_gbps, problem.utilization_cap
+    load = np.asarray(class_load_gbps.sum(axis=1))
+    limits = {c: rules.policy.utilization_limit for c, rules in enumerate(problem.instance.rules)}
+    return replace(
+        problem,
+        scope=problem.scope & released,
+        background_gbps=np.minimum(load, cap * capacity) if np.isfinite(cap) else load,
+        least_gbps=np.where(released, problem.least_gbps, 0.0),
+        most_gbps=np.where(released, problem.most_gbps, 0.0),
+        class_background_gbps={
+            c: np.minimum(class_load_gbps[:, c], limit * capacity) for c, limit in limits.items() if limit is not None
+        },
+    )
 
 
 def _capacity_cap(model: PlanningModel) -> float:

@@ -36,7 +36,7 @@ from vbte.plan import Fairness, PathSet, Prices, Reason, Termination
 from vbte.policy import StageKind
 from vbte.solve import Deadline, Session, Solution, SolverProfile, open_session
 from vbte.tolerance import CAPACITY_SLACK_SHARE, PRICING_SLACK
-from vbte.topology import FloatArray
+from vbte.topology import BoolArray, FloatArray
 
 #: Called with a line of text whenever there is something to say.
 Progress = Callable[[str], None]
@@ -64,12 +64,13 @@ class StageOutcome:
 
 @dataclass(frozen=True, eq=False)
 class Tools:
-    """What every part of a run shares."""
+    """What every part of a run shares; ``released`` (K,) marks the commodities to plan where the others stay put."""
 
     oracle: PathOracle
     profile: SolverProfile
     deadline: Deadline
     progress: Progress
+    released: BoolArray | None = None
 
 
 @dataclass(eq=False)

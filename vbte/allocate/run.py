@@ -49,7 +49,7 @@ def allocate(
     """
     oracle, shortest = routable(instance)
     tools = Tools(oracle, profile, deadline or Deadline(profile.time_limit_s), progress or (lambda _: None))
-    plan = _empty_plan(oracle.instance, profile)
+    plan = empty_plan(oracle.instance, profile)
     for _, grouped in groupby(stage_sequence(oracle.instance), key=lambda entry: entry[2]):
         entries = list(grouped)
         problem = stage_problem(plan.instance, entries[0], plan.certificates, loads_before(plan, entries[0]))
@@ -58,7 +58,7 @@ def allocate(
         else:
             if previous is not None:
                 tools.progress("the exact engine starts afresh: the previous plan is not used")
-            plan = _plan_together(tools, plan, entries, shortest)
+            plan = plan_together(tools, plan, entries, shortest)
     certificates = certified(plan, oracle)
     return replace(plan, certificates=certificates, termination=overall(certificates))
 
@@ -93,7 +93,7 @@ def _plan_by_prices(
         if tools.deadline.remaining_s <= 0:
             raise
         tools.progress(f"{error}: the exact engine takes over")
-        return _plan_together(tools, plan, entries, shortest)
+        return plan_together(tools, plan, entries, shortest)
     instance = plan.instance
     present = np.unique(instance.class_index[np.isin(instance.priority, entries[0][2])]).tolist()
     forms = {instance.rules[c].policy.name: "near-shortest links by destination" for c in present}
@@ -106,16 +106,17 @@ def _plan_by_prices(
     return replace(plan, engine=report)
 
 
-def _empty_plan(instance: Instance, profile: SolverProfile) -> Plan:
+def empty_plan(instance: Instance, profile: SolverProfile) -> Plan:
+    """Return a plan that carries nothing yet."""
     solver = profile.solver or str(profile.backend)
     report = EngineReport(str(Engine.EXACT), solver, forms={}, rows=0, columns=0)
     return Plan(instance, NO_PATHS, np.empty(0), (), Termination(Reason.ERROR), report)
 
 
-def _plan_together(tools: Tools, plan: Plan, entries: Sequence[StageEntry], shortest: PathSet) -> Plan:
+def plan_together(tools: Tools, plan: Plan, entries: Sequence[StageEntry], shortest: PathSet) -> Plan:
     """Solve the stages of classes that are planned together; return the plan with their flows and holds added."""
     instance, loads = plan.instance, loads_before(plan, entries[0])
-    problem = stage_problem(instance, entries[0], plan.certificates, loads)
+    problem = stage_problem(instance, entries[0], plan.certificates, loads, tools.released)
     forms = choose_forms(problem, tools.oracle)
     program = _program(tools, problem, forms, shortest)
     if _may_not_fit(problem):
@@ -124,7 +125,7 @@ def _plan_together(tools: Tools, plan: Plan, entries: Sequence[StageEntry], shor
     held = list(plan.certificates)
     outcomes: list[StageOutcome] = []
     for entry in entries:
-        stage = stage_problem(instance, entry, tuple(held), loads)
+        stage = stage_problem(instance, entry, tuple(held), loads, tools.released)
         if outcomes and outcomes[-1].value is None:
             outcomes.append(StageOutcome(stage, None, None, None, outcomes[-1].termination))
         else:

@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from vbte import __version__
-from vbte.cli import options
+from vbte.cli import failure_commands, options
 from vbte.cli.console import INTERRUPTED, say, show_warnings
 from vbte.errors import GuardrailError, UsageError, VbteError
 
@@ -161,40 +161,7 @@ def tables(
         show_tables(directory, device)
 
 
-@app.command()
-def whatif(
-    directory: options.PlanDirectory,
-    scenarios: Annotated[
-        str, typer.Option("--scenarios", metavar="cable|node|srlg|pairs|likely|FILE", help="What fails.")
-    ] = "cable",
-    cutoff: Annotated[
-        float | None, typer.Option(metavar="P", help="With likely: leave out states less probable; 1e-6 if not stated.")
-    ] = None,
-    matrix: Annotated[int, typer.Option(min=1, metavar="N", help="Which of the plan's demand matrices.")] = 1,
-    replan: Annotated[bool, typer.Option("--replan", help="Plan what is left in each scenario, too.")] = False,
-    write: Annotated[
-        bool,
-        typer.Option("--write", help="With --replan: put what each re-plan changes in the tables into DIR/failover."),
-    ] = False,
-    solver: Annotated[
-        str, typer.Option("--solver", "-s", metavar="NAME|FILE", help="With --replan: the solver profile.")
-    ] = "highs",
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=1024, metavar="N", help="With --replan: in so many processes at a time.")
-    ] = None,
-    walk: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Walk the files in the N worst scenarios to confirm the figures.")
-    ] = 3,
-    top: Annotated[int, typer.Option(min=1, metavar="N", help="Scenarios shown; --json has all.")] = 10,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-) -> None:
-    """Show what failures do to a plan: after the devices' own repair and, if asked, after a re-plan; worst first."""
-    from vbte.cli.failing import WhatIfRequest, run_what_if
-
-    run_what_if(
-        WhatIfRequest(directory, scenarios, cutoff, matrix, replan, write, solver, workers, walk, top, as_json, quiet)
-    )
+app.command()(failure_commands.whatif)
 
 
 @app.command()

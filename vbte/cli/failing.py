@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from rich.text import Text
 
 from vbte.cli.console import output, progress
 from vbte.cli.directory import locked, publish_deltas, real_directory
-from vbte.delta import Answer, deltas_to_files
+from vbte.delta import Answer, count_changes, deltas_to_files
 from vbte.delta.schema import DIRECTORY
 from vbte.errors import GuardrailError, UsageError
 from vbte.failover import (
@@ -31,8 +32,9 @@ from vbte.failover import (
     what_if,
 )
 from vbte.read.plan_file import read_plan
-from vbte.report.failures import what_if_document, what_if_view
-from vbte.tables import tables_from_directory
+from vbte.report.failures import what_if_document
+from vbte.report.failures_view import what_if_view
+from vbte.tables import Tables, tables_from_directory
 from vbte.topology import Topology
 
 #: States of the topology's cables by how often they fail, and how unlikely a state is looked at if nobody says.
@@ -49,6 +51,7 @@ class WhatIfRequest:
     matrix: int
     replan: bool
     write: bool
+    max_changed_groups: str | None
     solver: str
     workers: int | None
     walk: int
@@ -67,6 +70,8 @@ def run_what_if(request: WhatIfRequest) -> None:
         raise UsageError("--workers goes with --replan")
     if request.write and not request.replan:
         raise UsageError("--write goes with --replan: it is the re-plans that are written")
+    if request.max_changed_groups is not None and not request.replan:
+        raise UsageError("--max-changed-groups goes with --replan: it is re-plans that it limits")
     directory = real_directory(request.directory)
     with locked(directory) if request.write else nullcontext():
         answer, document, disagreements = _answered(request)
@@ -92,7 +97,8 @@ def _answered(request: WhatIfRequest) -> tuple[WhatIf, dict[str, Any], tuple[Dis
     plan, tables = read_plan(request.directory), tables_from_directory(request.directory)
     with progress(quiet=request.quiet or request.as_json) as say:
         scenarios = chosen_scenarios(request.scenarios, plan.instance.topology, request.cutoff)
-        how = Replanning(request.solver, request.workers, say, deltas=request.write) if request.replan else None
+        limit = None if request.max_changed_groups is None else changed_groups(request.max_changed_groups, tables)
+        how = Replanning(request.solver, request.workers, say, request.write, limit) if request.replan else None
         answer = what_if(plan, tables, scenarios, matrix=request.matrix - 1, replan=how)
         worst = answer.worst_first[: request.walk]
         disagreements = confirm(tables, answer, worst)
@@ -115,6 +121,21 @@ def chosen_scenarios(source: str, topology: Topology, cutoff: float | None) -> S
     if cutoff is not None:
         raise UsageError(f"--cutoff goes with --scenarios {LIKELY}; a file states its own")
     return family(topology, source) if source in set(Family) else read_scenarios(source, topology)
+
+
+def changed_groups(text: str, tables: Tables) -> int:
+    """Return how many groups may change, as a number or as a share of those there are: ``12``, ``5%``.
+
+    Raises UsageError for anything else.
+    """
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)%|([0-9]+)", text.strip())
+    if match is None or (match.group(1) and float(match.group(1)) > 100):
+        raise UsageError(
+            f"--max-changed-groups is {text!r}; a number of groups is needed, or a share of them such as 5%"
+        )
+    if match.group(2):
+        return int(match.group(2))
+    return int(float(match.group(1)) / 100 * count_changes(tables, tables).of)
 
 
 def _complaint(answer: WhatIf, count: int) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, cast
 
 from vbte.tables.files import StoredDevices, Tables, encode, no_cycle_search
@@ -32,18 +33,28 @@ def is_planned(group: str) -> bool:
 
 
 def count_changes(base: Tables, other: Tables) -> GroupChanges:
-    """Return how many of the plan's groups differ; a group of the same next hops and weights is the same."""
+    """Return how many of the plan's groups differ.
+
+    A group of the same next hops and weights is the same, as long as the next hops lead over the same links: a segment
+    list that stays as it is may take another way because the IGP does.
+    """
     added = changed = removed = of = 0
     with no_cycle_search():
         for name in base.devices:
-            before = _planned_groups(base.devices[name])
+            table = base.devices[name]
+            before = _planned_groups(table)
             of += len(before)
             if base.device_bytes[name] == other.device_bytes[name]:
                 continue
-            after = _planned_groups(other.devices[name])
+            hops, new_table = _hops(table), other.devices[name]
+            after, new_hops = _planned_groups(new_table), _hops(new_table)
             added += len(after.keys() - before.keys())
             removed += len(before.keys() - after.keys())
-            changed += sum(not _same(before[group], after[group]) for group in before.keys() & after.keys())
+            changed += sum(
+                _weights(before[group]) != _weights(after[group])
+                or _pinned(before[group], hops) != _pinned(after[group], new_hops)
+                for group in before.keys() & after.keys()
+            )
     return GroupChanges(added, changed, removed, of)
 
 
@@ -51,28 +62,37 @@ def _planned_groups(table: DeviceTable) -> dict[str, NextHopGroup]:
     return {group["id"]: group for group in table["next_hop_groups"] if is_planned(group["id"])}
 
 
-def _same(one: NextHopGroup, other: NextHopGroup) -> bool:
-    return _weights(one) == _weights(other) and one["backup"] == other["backup"]
+def _hops(table: DeviceTable) -> dict[str, NextHop]:
+    return {hop["id"]: hop for hop in table["next_hops"]}
 
 
 def _weights(group: NextHopGroup) -> list[tuple[str, int]]:
     return [(member["next_hop"], member["weight"]) for member in group["members"]]
 
 
-def keep_groups(base: Tables, result: Tables, *, unused: bool = False) -> Tables:
+def keep_groups(
+    base: Tables,
+    result: Tables,
+    *,
+    unused: bool = False,
+    untouched: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> Tables:
     """Return ``result`` with the base's own entry for every group that does what the base's does.
 
-    That is one of the same next hops and weights, whose planned shares may differ by less than weights can show; and
-    one of the same links and weights, whose segment lists were spelt otherwise because the IGP now has other shortest
-    paths. What was one link's only shortest path stays so when other links go, so that the base's spelling still
-    holds. With ``unused``, groups that no route leads to any more stay, too: nothing has to be done about them.
+    That is one of the same links and weights: planned shares may differ by less than weights can show, and segment
+    lists may be spelt otherwise because the IGP now has other shortest paths. What was the only shortest path stays so
+    when other links go, so that the base's spelling still holds. With ``unused``, groups that no route leads to any
+    more stay, too: nothing has to be done about them. The ``untouched`` groups, by device, stay with all their members,
+    those that are down included, which devices leave out by themselves; but for groups with a segment list that now
+    leads another way.
     """
     encoded = dict(result.device_bytes)
     with no_cycle_search():
         for name, content in result.device_bytes.items():
             before = base.device_bytes.get(name, content)
             if content != before:
-                encoded[name] = encode(_kept(base.devices[name], result.devices[name], unused=unused))
+                stay = untouched.get(name, ())
+                encoded[name] = encode(_kept(base.devices[name], result.devices[name], unused=unused, stay=stay))
     return with_devices(result, encoded)
 
 
@@ -84,44 +104,57 @@ def with_devices(tables: Tables, encoded: Mapping[str, bytes]) -> Tables:
     return Tables(manifest, StoredDevices(encoded), encoded)
 
 
-def _kept(before: DeviceTable, after: DeviceTable, *, unused: bool) -> DeviceTable:
+def _kept(before: DeviceTable, after: DeviceTable, *, unused: bool, stay: Collection[str]) -> DeviceTable:
     old, new = _planned_groups(before), _planned_groups(after)
-    old_hops = {hop["id"]: hop for hop in before["next_hops"]}
-    new_hops = {hop["id"]: hop for hop in after["next_hops"]}
+    old_hops, new_hops = _hops(before), _hops(after)
     groups = {group["id"]: group for group in after["next_hop_groups"]}
-    hops = dict(new_hops)
-    spelt_anew: list[str] = []
-    for name in old.keys() & new.keys():
-        if _same(old[name], new[name]):
-            groups[name] = old[name]
-        elif old[name]["backup"] == new[name]["backup"] and _pinned(old[name], old_hops) == _pinned(
-            new[name], new_hops
-        ):
-            spelt_anew.append(name)
-    theirs = {
-        member["next_hop"]: old_hops[member["next_hop"]] for name in spelt_anew for member in old[name]["members"]
-    }
-    in_use = {
-        member["next_hop"] for name, group in groups.items() if name not in spelt_anew for member in group["members"]
-    }
-    # One spelling can't lead two ways.
-    if all(hop not in in_use or new_hops[hop] == theirs[hop] for hop in theirs):
-        groups |= {name: old[name] for name in spelt_anew}
-        hops |= theirs
+    wanted = [
+        name
+        for name in sorted(old.keys() & new.keys())
+        if name in stay or _pinned(old[name], old_hops) == _pinned(new[name], new_hops)
+    ]
+    # Where a way is left to the IGP, the IGP's new one counts.
+    known = {name: hop if hop["links"] else new_hops.get(name, hop) for name, hop in old_hops.items()}
+    hops = _spelt_as_before(old, wanted, groups, known, new_hops)
     if unused:
         gone = {name: group for name, group in old.items() if name not in new}
         groups |= gone
-        hops = {
-            member["next_hop"]: old_hops[member["next_hop"]] for g in gone.values() for member in g["members"]
-        } | hops
-    led_to = {member["next_hop"] for group in groups.values() for member in group["members"]}
+        hops = {hop: old_hops[hop] for group in gone.values() for hop in _members(group)} | hops
+    led_to = {hop for group in groups.values() for hop in _members(group)}
     table = dict(cast(Mapping[str, Any], after))
     table["next_hops"] = [hops[name] for name in sorted(hops) if name in led_to]
     table["next_hop_groups"] = [groups[name] for name in sorted(groups)]
     return cast(DeviceTable, table)
 
 
-def _pinned(group: NextHopGroup, hops: Mapping[str, NextHop]) -> list[tuple[tuple[str, ...], int, str]]:
-    """Return the links and weight of every member; a member that leaves its way to the IGP stands by its id."""
+def _spelt_as_before(
+    old: Mapping[str, NextHopGroup],
+    wanted: list[str],
+    groups: dict[str, NextHopGroup],
+    old_hops: Mapping[str, NextHop],
+    new_hops: Mapping[str, NextHop],
+) -> dict[str, NextHop]:
+    """Put the ``wanted`` old groups in place of the new ones and return all next hops; one id can't lead two ways."""
+    fixed = {hop for name, group in groups.items() if name not in wanted for hop in _members(group)}
+    hops = dict(new_hops)
+    for position, name in enumerate(wanted):
+        theirs = {hop: old_hops[hop] for hop in _members(old[name])}
+        if any(hop in fixed and hops[hop] != theirs[hop] for hop in theirs):
+            # What its own members mean has to be settled before any other group's.
+            return _spelt_as_before(old, wanted[:position] + wanted[position + 1 :], groups, old_hops, new_hops)
+        hops |= theirs
+        fixed |= theirs.keys()
+    groups |= {name: old[name] for name in wanted}
+    return hops
+
+
+def _members(group: NextHopGroup) -> list[str]:
+    return [member["next_hop"] for member in group["members"]]
+
+
+def _pinned(group: NextHopGroup, hops: Mapping[str, NextHop]) -> tuple[object, ...]:
+    """Return the links and weight of every member, and the backup; what is left to the IGP stands by its id."""
     members = ((hops[member["next_hop"]], member["weight"]) for member in group["members"])
-    return sorted((tuple(hop["links"]), weight, "" if hop["links"] else hop["id"]) for hop, weight in members)
+    return group["backup"], *sorted(
+        (tuple(hop["links"]), weight, "" if hop["links"] else hop["id"]) for hop, weight in members
+    )

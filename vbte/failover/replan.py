@@ -65,13 +65,20 @@ class Replan:
 class Replanning:
     """How to re-plan: with which solver, and by whom (see ``vbte.optimize_many`` for ``workers``).
 
-    With ``deltas`` each re-plan is written as what it changes in the plan's tables, and walked.
+    With ``deltas`` each re-plan is written as what it changes in the plan's tables, and walked. At most
+    ``max_changed_groups`` of the tables' groups may change then, None for any number (``vbte.failover.limited``).
     """
 
     solver: str | SolverProfile = "highs"
     workers: int | Executor | Crew | None = None
     progress: Callable[[str], None] | None = None
     deltas: bool = False
+    max_changed_groups: int | None = None
+
+    @property
+    def rewrites(self) -> bool:
+        """Return whether re-plans are held against the tables in force."""
+        return self.deltas or self.max_changed_groups is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +103,13 @@ def replan_each(
     crew = crew_of(how.workers)
     profile = with_threads_within(load_solver(how.solver), None if crew is None else crew.cores_each)
     jobs = [
-        _Job(plan, down, profile, tuple(matrices), Rewriting(tables, scenario, down) if how.deltas else None)
+        _Job(
+            plan,
+            down,
+            profile,
+            tuple(matrices),
+            Rewriting(plan, tables, scenario, down, how.max_changed_groups) if how.rewrites else None,
+        )
         for scenario, down in _each(scenarios)
     ]
     say = how.progress or (lambda _: None)
@@ -109,7 +122,7 @@ def replan_each(
         progress=lambda done, total: say(f"{done} of {total} scenarios re-planned"),
         name=lambda position: f"re-plan of {scenarios.scenarios[position].name!r}",
     )
-    shared = [part for _ in jobs for part in ((plan, tables) if how.deltas else (plan,))]
+    shared = [part for _ in jobs for part in ((plan, plan, tables) if how.rewrites else (plan,))]
     for _, found in run_each(_replan, jobs, crew, shared=shared, watch=watch):
         yield found
 
@@ -126,11 +139,12 @@ def _replan(job: _Job) -> tuple[Replan, ...]:
             # Who can't be served any more is told by the scenario's figures.
             warnings.simplefilter("ignore", InputWarning)
             found = _allocated(left, job.profile, job.plan)
-        written = None if job.rewriting is None else rewritten(found, job.rewriting)
+        written = None if job.rewriting is None else rewritten(found, job.rewriting, job.profile)
     except VbteError as error:
         nothing = np.full(len(job.plan.instance.rules), np.nan)
         return (Replan(nothing, nothing, nothing, nothing, np.nan, (), None, str(error)),) * len(job.matrices)
     answers = []
+    found = found if written is None else written.plan
     for matrix in job.matrices:
         asked, served = (_by_class(one, one.volume_gbps[matrix]) for one in (left, found.instance))
         answer = _figures(found, matrix, asked - served)

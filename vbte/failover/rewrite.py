@@ -9,43 +9,60 @@ import numpy as np
 from vbte.delta import Delta, GroupChanges, count_changes, keep_groups, planned_figures, walk_faults
 from vbte.delta.document import delta_between
 from vbte.delta.schema import ScenarioFacts
+from vbte.failover.limited import limited_replan, next_tables
 from vbte.plan import Plan
 from vbte.scenarios import Scenario
-from vbte.tables import Publication, Tables, build_tables
+from vbte.solve import SolverProfile
+from vbte.tables import Tables
 from vbte.topology import BoolArray, Topology
 
 
 @dataclass(frozen=True, eq=False)
 class Rewriting:
-    """What a re-plan's tables are held against: those in force, and the scenario, ``down`` (n_links,) its links."""
+    """What a re-plan's tables are held against: those in force, and the scenario, ``down`` (n_links,) its links.
 
+    At most ``limit`` groups may differ, None: any number.
+    """
+
+    before: Plan
     base: Tables
     scenario: Scenario
     down: BoolArray
+    limit: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Rewritten:
-    """A re-plan's delta, the groups that it touches, and what the walk finds that is not as planned."""
+    """A re-plan, its delta, the groups that it touches, and what the walk finds that is not as planned."""
 
+    plan: Plan
     delta: Delta
     groups: GroupChanges
     astray: tuple[str, ...]
 
 
-def rewritten(plan: Plan, how: Rewriting) -> Rewritten:
-    """Return a re-plan as a delta against the tables in force, groups that may stay kept as they are."""
-    tables = rewritten_tables(plan, how.base)
+def rewritten(best: Plan, how: Rewriting, profile: SolverProfile) -> Rewritten:
+    """Return a re-plan as a delta against the tables in force, groups that may stay kept as they are.
+
+    With a limit the plan is another one, if need be. Raises InfeasibleError where there is none within the limit.
+    """
+    plan, tables = best, None
+    if how.limit is not None:
+        within = limited_replan(how.before, how.base, best, how.down, how.limit, profile)
+        plan, tables = within.plan, within.tables
+    tables = rewritten_tables(plan, how.base) if tables is None else tables
     facts, figures = scenario_facts(how.scenario, plan.instance.topology, how.down), planned_figures(plan)
-    delta = delta_between(how.base, tables, facts, figures)
-    return Rewritten(delta, count_changes(how.base, tables), tuple(walk_faults(tables, plan.instance, facts, figures)))
+    return Rewritten(
+        plan,
+        delta_between(how.base, tables, facts, figures, limit=how.limit),
+        count_changes(how.base, tables),
+        tuple(walk_faults(tables, plan.instance, facts, figures)),
+    )
 
 
 def rewritten_tables(plan: Plan, base: Tables) -> Tables:
-    """Return a re-plan's tables, the next of the base in sequence."""
-    manifest = base.manifest
-    publication = Publication(parent=manifest["plan"], sequence=manifest["sequence"] + 1)
-    return keep_groups(base, build_tables(plan, publication=publication))
+    """Return a re-plan's tables, the next of the base in sequence, with what does the same kept as it is."""
+    return keep_groups(base, next_tables(plan, base))
 
 
 def scenario_facts(scenario: Scenario, topology: Topology, down: BoolArray) -> ScenarioFacts:

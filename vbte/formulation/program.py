@@ -60,6 +60,9 @@ def row_bounds(layout: Layout, problem: StageProblem) -> tuple[FloatArray, Float
     for position, class_index in enumerate(layout.limited_classes):
         first = layout.class_limit_row(position)
         upper[first : first + size] = np.tile(problem.class_limit(class_index) * capacity, layout.n_matrices)
+        if class_index in problem.class_background_gbps:
+            used = problem.class_background_gbps[class_index] / (problem.growth * layout.unit_gbps)
+            upper[first : first + size] = np.maximum(upper[first : first + size] - used.reshape(-1), 0.0)
     if is_robust(problem.protection):
         # More may be reserved than is admitted.
         upper[layout.path_row[layout.path_commodities]] = np.inf

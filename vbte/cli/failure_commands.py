@@ -1,0 +1,62 @@
+"""The commands about failures and maintenance, and their options; what they do is imported when called."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vbte.cli import options
+
+
+def whatif(
+    directory: options.PlanDirectory,
+    scenarios: Annotated[
+        str, typer.Option("--scenarios", metavar="cable|node|srlg|pairs|likely|FILE", help="What fails.")
+    ] = "cable",
+    cutoff: Annotated[
+        float | None, typer.Option(metavar="P", help="With likely: leave out states less probable; 1e-6 if not stated.")
+    ] = None,
+    matrix: Annotated[int, typer.Option(min=1, metavar="N", help="Which of the plan's demand matrices.")] = 1,
+    replan: Annotated[bool, typer.Option("--replan", help="Plan what is left in each scenario, too.")] = False,
+    write: Annotated[
+        bool,
+        typer.Option("--write", help="With --replan: put what each re-plan changes in the tables into DIR/failover."),
+    ] = False,
+    max_changed_groups: Annotated[
+        str | None,
+        typer.Option(metavar="N|SHARE%", help="With --replan: how many next-hop groups a re-plan may change."),
+    ] = None,
+    solver: Annotated[
+        str, typer.Option("--solver", "-s", metavar="NAME|FILE", help="With --replan: the solver profile.")
+    ] = "highs",
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=1024, metavar="N", help="With --replan: in so many processes at a time.")
+    ] = None,
+    walk: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Walk the files in the N worst scenarios to confirm the figures.")
+    ] = 3,
+    top: Annotated[int, typer.Option(min=1, metavar="N", help="Scenarios shown; --json has all.")] = 10,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Show what failures do to a plan: after the devices' own repair and, if asked, after a re-plan; worst first."""
+    from vbte.cli.failing import WhatIfRequest, run_what_if
+
+    run_what_if(
+        WhatIfRequest(
+            directory,
+            scenarios,
+            cutoff=cutoff,
+            matrix=matrix,
+            replan=replan,
+            write=write,
+            max_changed_groups=max_changed_groups,
+            solver=solver,
+            workers=workers,
+            walk=walk,
+            top=top,
+            as_json=as_json,
+            quiet=quiet,
+        )
+    )
