@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vbte.allocate.around import against, allocate_around
 from vbte.bounds import link_weights, stage_problem, stage_sequence
 from vbte.delta import GroupChanges, count_changes, keep_groups
-from vbte.errors import InfeasibleError, SolverError
+from vbte.errors import InfeasibleError, InputError, SolverError
 from vbte.failover.untouched import Untouched, Ways, crossings, with_ways
 from vbte.instance import commodity_positions
 from vbte.oracle import PathOracle, select_paths
@@ -59,12 +59,17 @@ def limited_replan(
 
     ``best`` is the re-plan without a limit; it is the answer where it changes no more, and its prices prove how far the
     answer can be from the best of all. Raises InfeasibleError when all has to be carried and no plan was found that
-    does so within the limit.
+    does so within the limit, InputError where classes are protected, whose reservations are planned together.
     """
     tables = keep_groups(base, next_tables(best, base), unused=True)
     groups = count_changes(base, tables)
     if groups.total <= limit:
         return Limited(best, tables, groups)
+    if any(rules.policy.protection is not None for rules in best.instance.rules):
+        raise InputError(
+            f"the re-plan changes {groups.total} groups, and protected classes are planned as a whole or not at all",
+            place="max_changed_groups", remedy="allow as many, or plan without the limit",
+        )  # fmt: skip
     return _Search(before, base, best, down, limit, profile).run()
 
 
