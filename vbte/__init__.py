@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         UsageError,
         VbteError,
     )
-    from vbte.failover import what_if
+    from vbte.failover import Draining, Window, drain, read_windows, what_if
     from vbte.paths.igp import igp_loads
     from vbte.plan import Plan
     from vbte.policy import PlanningModel, TrafficClass
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Deadline": "vbte.solve",
     "DemandMatrix": "vbte.demands",
+    "Draining": "vbte.failover",
     "GuardrailError": "vbte.errors",
     "InfeasibleError": "vbte.errors",
     "InputError": "vbte.errors",
@@ -58,11 +59,13 @@ _HOME = {
     "TrafficClass": "vbte.policy",
     "UsageError": "vbte.errors",
     "VbteError": "vbte.errors",
+    "Window": "vbte.failover",
     "build_tables": "vbte.tables",
     "check": "vbte.proof",
     "check_plan": "vbte.proof",
     "dataset": "vbte.catalogue",
     "datasets": "vbte.catalogue",
+    "drain": "vbte.failover",
     "igp_loads": "vbte.paths.igp",
     "load_model": "vbte.catalogue",
     "optimize": "vbte.api",
@@ -72,6 +75,7 @@ _HOME = {
     "read_demands": "vbte.read",
     "read_plan": "vbte.read.plan_file",
     "read_topology": "vbte.read",
+    "read_windows": "vbte.failover",
     "walk": "vbte.tables",
     "what_if": "vbte.failover",
 }
@@ -80,6 +84,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Deadline",
     "DemandMatrix",
+    "Draining",
     "GuardrailError",
     "InfeasibleError",
     "InputError",
@@ -97,11 +102,13 @@ __all__ = [
     "TrafficClass",
     "UsageError",
     "VbteError",
+    "Window",
     "build_tables",
     "check",
     "check_plan",
     "dataset",
     "datasets",
+    "drain",
     "igp_loads",
     "load_model",
     "optimize",
@@ -111,6 +118,7 @@ __all__ = [
     "read_demands",
     "read_plan",
     "read_topology",
+    "read_windows",
     "walk",
     "what_if",
 ]

@@ -170,3 +170,19 @@ def processes() -> Iterator[tuple[int, int, int]]:
         with suppress(OSError):
             fields = stat.read_text().rpartition(")")[2].split()
             yield int(stat.parent.name), int(fields[1]), int(fields[2])
+
+
+def test_failures_and_maintenance_on_a_cluster_are_those_of_one_process(tmp_path: Path, cluster: LocalCluster) -> None:
+    plan = tmp_path / "plan"
+    assert vbte("plan", "-t", "diamond", "-o", plan, "-q").exit_code == 0
+    there = ("--cluster", cluster.scheduler_address)
+    alone, together = (vbte("whatif", plan, "--replan", "--json", *where) for where in ((), there))
+    assert together.exit_code == 0, together.output
+    assert alone.stdout == together.stdout
+    name = orjson.loads(alone.stdout_bytes)["results"][0]["down"][0]["name"]
+    windows = tmp_path / "w.csv"
+    windows.write_text(f"name,cables\none,{name}\ntwo,{name}\n")
+    alone, together = (vbte("drain", plan, "-w", windows, "--order", "--json", *where) for where in ((), there))
+    assert together.exit_code == 0, together.output
+    assert alone.stdout == together.stdout
+    assert vbte("whatif", plan, *there).exit_code == 2

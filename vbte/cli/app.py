@@ -162,6 +162,7 @@ def tables(
 
 
 app.command()(failure_commands.whatif)
+app.command()(failure_commands.drain)
 
 
 @app.command()

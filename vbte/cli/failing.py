@@ -13,6 +13,7 @@ import orjson
 from rich.text import Text
 
 from vbte.cli.console import output, progress
+from vbte.cli.crew import chosen_crew
 from vbte.cli.directory import locked, publish_deltas, real_directory
 from vbte.delta import Answer, count_changes, deltas_to_files
 from vbte.delta.schema import DIRECTORY
@@ -54,6 +55,7 @@ class WhatIfRequest:
     max_changed_groups: str | None
     solver: str
     workers: int | None
+    cluster: str | None
     walk: int
     top: int
     as_json: bool
@@ -66,8 +68,8 @@ def run_what_if(request: WhatIfRequest) -> None:
     Raises InputError for plans, tables and scenarios that are not right, GuardrailError when the walk of the written
     tables does not agree; then nothing is written.
     """
-    if request.workers is not None and not request.replan:
-        raise UsageError("--workers goes with --replan")
+    if (request.workers is not None or request.cluster is not None) and not request.replan:
+        raise UsageError("--workers and --cluster go with --replan")
     if request.write and not request.replan:
         raise UsageError("--write goes with --replan: it is the re-plans that are written")
     if request.max_changed_groups is not None and not request.replan:
@@ -95,10 +97,10 @@ def run_what_if(request: WhatIfRequest) -> None:
 
 def _answered(request: WhatIfRequest) -> tuple[WhatIf, dict[str, Any], tuple[Disagreement, ...]]:
     plan, tables = read_plan(request.directory), tables_from_directory(request.directory)
-    with progress(quiet=request.quiet or request.as_json) as say:
+    with progress(quiet=request.quiet or request.as_json) as say, chosen_crew(request.workers, request.cluster) as crew:
         scenarios = chosen_scenarios(request.scenarios, plan.instance.topology, request.cutoff)
         limit = None if request.max_changed_groups is None else changed_groups(request.max_changed_groups, tables)
-        how = Replanning(request.solver, request.workers, say, request.write, limit) if request.replan else None
+        how = Replanning(request.solver, crew, say, request.write, limit) if request.replan else None
         answer = what_if(plan, tables, scenarios, matrix=request.matrix - 1, replan=how)
         worst = answer.worst_first[: request.walk]
         disagreements = confirm(tables, answer, worst)

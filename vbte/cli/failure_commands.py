@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -33,6 +34,9 @@ def whatif(
     workers: Annotated[
         int | None, typer.Option(min=1, max=1024, metavar="N", help="With --replan: in so many processes at a time.")
     ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="With --replan: on the Dask cluster of this scheduler.")
+    ] = None,
     walk: Annotated[
         int, typer.Option(min=0, metavar="N", help="Walk the files in the N worst scenarios to confirm the figures.")
     ] = 3,
@@ -54,8 +58,59 @@ def whatif(
             max_changed_groups=max_changed_groups,
             solver=solver,
             workers=workers,
+            cluster=cluster,
             walk=walk,
             top=top,
+            as_json=as_json,
+            quiet=quiet,
+        )
+    )
+
+
+def drain(
+    directory: options.PlanDirectory,
+    windows: Annotated[
+        Path | None, typer.Option("--windows", "-w", metavar="FILE", help="Windows of maintenance: YAML, JSON or CSV.")
+    ] = None,
+    cable: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Or one window: this cable.")] = None,
+    link: Annotated[list[str] | None, typer.Option(metavar="ID", help="This link, one direction.")] = None,
+    node: Annotated[list[str] | None, typer.Option(metavar="ID", help="This node: nothing passes through.")] = None,
+    node_off: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="This node, switched off with its links.")
+    ] = None,
+    srlg: Annotated[list[str] | None, typer.Option(metavar="NAME", help="All links of this group.")] = None,
+    on_top: Annotated[
+        Literal["cable", "node", "srlg", "pairs"] | None,
+        typer.Option("--with", help="Look at each of these failing meanwhile, too."),
+    ] = None,
+    order: Annotated[bool, typer.Option("--order", help="Find the fewest rounds in which all windows fit.")] = False,
+    solver: Annotated[str, typer.Option("--solver", "-s", metavar="NAME|FILE", help="Solver profile.")] = "highs",
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=1024, metavar="N", help="Look in so many processes at a time.")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Look on the Dask cluster of this scheduler.")
+    ] = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Say whether a network can spare what maintenance drains, what that costs, and in how few rounds all fits."""
+    from vbte.cli.draining import DrainRequest, run_drain
+
+    run_drain(
+        DrainRequest(
+            directory,
+            windows,
+            tuple(cable or ()),
+            tuple(link or ()),
+            tuple(node or ()),
+            tuple(node_off or ()),
+            tuple(srlg or ()),
+            on_top=on_top,
+            order=order,
+            solver=solver,
+            workers=workers,
+            cluster=cluster,
             as_json=as_json,
             quiet=quiet,
         )

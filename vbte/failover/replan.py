@@ -138,7 +138,7 @@ def _replan(job: _Job) -> tuple[Replan, ...]:
         with warnings.catch_warnings():
             # Who can't be served any more is told by the scenario's figures.
             warnings.simplefilter("ignore", InputWarning)
-            found = _allocated(left, job.profile, job.plan)
+            found = allocated(left, job.profile, job.plan)
         written = None if job.rewriting is None else rewritten(found, job.rewriting, job.profile)
     except VbteError as error:
         nothing = np.full(len(job.plan.instance.rules), np.nan)
@@ -146,15 +146,14 @@ def _replan(job: _Job) -> tuple[Replan, ...]:
     answers = []
     found = found if written is None else written.plan
     for matrix in job.matrices:
-        asked, served = (_by_class(one, one.volume_gbps[matrix]) for one in (left, found.instance))
-        answer = _figures(found, matrix, asked - served)
+        answer = figures_of(found, matrix, class_volumes(left, matrix) - class_volumes(found.instance, matrix))
         if written is not None:
             answer = replace(answer, groups=written.groups, delta=written.delta, astray=written.astray)
         answers.append(answer)
     return tuple(answers)
 
 
-def _allocated(left: Instance, profile: SolverProfile, previous: Plan) -> Plan:
+def allocated(left: Instance, profile: SolverProfile, previous: Plan) -> Plan:
     """Return the plan by a profile or, where its solver gives nothing usable, by its fallbacks."""
     tried: set[str] = set()
     while True:
@@ -167,11 +166,14 @@ def _allocated(left: Instance, profile: SolverProfile, previous: Plan) -> Plan:
             profile = load_solver(profile.fallback)
 
 
-def _by_class(instance: Instance, volume_gbps: FloatArray) -> FloatArray:
+def class_volumes(instance: Instance, matrix: int) -> FloatArray:
+    """Return what is asked for in one demand matrix, by class, Gbit/s, shape (n_classes,)."""
+    volume_gbps = instance.volume_gbps[matrix]
     return np.bincount(instance.class_index, weights=volume_gbps, minlength=len(instance.rules)).astype(np.float64)
 
 
-def _figures(plan: Plan, matrix: int, unroutable_gbps: FloatArray) -> Replan:
+def figures_of(plan: Plan, matrix: int, unroutable_gbps: FloatArray) -> Replan:
+    """Return what a plan does in one of its matrices, ``unroutable_gbps`` (n_classes,) being left out of it."""
     instance, paths = plan.instance, plan.paths
     n_classes = len(instance.rules)
     of_class = instance.class_index[paths.commodity]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vbte.errors import InputError
-from vbte.read.csv_table import read_table
-from vbte.read.fields import Field, Kind, Units, text_value, typed_value, unknown_key
-from vbte.read.native import NativeFile, check_top, native_file, records, stated_name
-from vbte.read.source import Document, open_document
+from vbte.failover.entries import LISTS, Entry, check_name, entries, is_csv, known_names, once, rows
+from vbte.read.fields import Field, Kind, Units, typed_value
+from vbte.read.native import NativeFile, check_top, native_file, stated_name
+from vbte.read.source import open_document
 from vbte.scenarios.families import Family, Part, Risks, Scenario, ScenarioSet, during, family
 from vbte.scenarios.likely import Component, likely_states, unavailability
 from vbte.tolerance import PROBABILITY_SLACK
@@ -24,14 +21,12 @@ SCHEMA = "vbte.scenarios/1"
 #: Units of the mean times, in hours.
 HOURS_PER_UNIT: Mapping[str, float] = {"minutes": 1 / 60, "hours": 1.0, "days": 24.0, "years": 24.0 * 365.25}
 
-_LISTS: Mapping[str, Part] = {"cables": Part.CABLE, "nodes": Part.NODE, "srlgs": Part.SRLG, "links": Part.LINK}
-
 _CHANCE_FIELDS: Mapping[str, Kind] = {
     "probability": Kind.FIGURE,
     **{f"{mean}_{unit}": Kind.FIGURE for mean in ("mtbf", "mttr") for unit in HOURS_PER_UNIT},
 }
-SCENARIO_FIELDS: Mapping[str, Kind] = {"name": Kind.TEXT, **dict.fromkeys(_LISTS, Kind.NAMES), **_CHANCE_FIELDS}
-MAINTENANCE_FIELDS: Mapping[str, Kind] = {"name": Kind.TEXT, **dict.fromkeys(_LISTS, Kind.NAMES), "with": Kind.TEXT}
+SCENARIO_FIELDS: Mapping[str, Kind] = {"name": Kind.TEXT, **dict.fromkeys(LISTS, Kind.NAMES), **_CHANCE_FIELDS}
+MAINTENANCE_FIELDS: Mapping[str, Kind] = {"name": Kind.TEXT, **dict.fromkeys(LISTS, Kind.NAMES), "with": Kind.TEXT}
 COMPONENT_FIELDS: Mapping[str, Kind] = {**{str(kind): Kind.TEXT for kind in Part}, **_CHANCE_FIELDS}
 
 _TOP = ("schema", "name", "scenarios", "maintenance", "components", "cutoff")
@@ -47,62 +42,10 @@ def read_scenarios(source: str | os.PathLike[str] | Mapping[str, Any], topology:
     if isinstance(source, Mapping):
         return _from_native(NativeFile(source, "scenarios"), topology)
     document = open_document(source)
-    if _is_csv(document):
-        return _listed(_rows(document), topology, document.origin, document.stem)
+    if is_csv(document):
+        return _listed(rows(document, SCENARIO_FIELDS), topology, document.origin, document.stem)
     as_json = document.suffix == ".json" or document.text.lstrip().startswith("{")
     return _from_native(native_file(document, as_json=as_json), topology)
-
-
-def _is_csv(document: Document) -> bool:
-    if document.suffix in (".csv", ".tsv"):
-        return True
-    lines = (line for line in document.text.splitlines() if line.strip() and not line.startswith("#"))
-    first = next(lines, "")
-    return ":" not in first and not first.lstrip().startswith(("{", "-")) and any(mark in first for mark in ",;\t")
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """One record: its facts by field, and where it stands; ``place_of`` gives the place of one of its fields."""
-
-    facts: Mapping[str, Any]
-    origin: str
-    place_of: Callable[[str], str]
-
-    def place(self, field: str = "") -> str:
-        """Return where a field stands, the record itself for none."""
-        return self.place_of(field)
-
-
-def _rows(document: Document) -> Iterator[_Entry]:
-    table = read_table(document)
-    for name in table.header:
-        if name not in SCENARIO_FIELDS and not name.startswith("x_"):
-            raise unknown_key(name, SCENARIO_FIELDS, noun="column").at(table.header_place)
-    for row in range(len(table.line)):
-        place = table.place(row)
-        facts: dict[str, Any] = {}
-        for name, column in zip(table.header, table.columns, strict=True):
-            if column[row].strip() and name in SCENARIO_FIELDS:
-                try:
-                    facts[name] = text_value(column[row], Field(name, SCENARIO_FIELDS[name]))
-                except InputError as error:
-                    raise error.at(f"{place}: {name}") from None
-        yield _Entry(facts, document.origin, partial(_in_row, place))
-
-
-def _in_row(place: str, field: str) -> str:
-    return f"{place}: {field}" if field else place
-
-
-def _entries(file: NativeFile, key: str, fields: Mapping[str, Kind]) -> Iterator[_Entry]:
-    if key in file.data:
-        for position, facts in enumerate(records(file, key, fields, Units())):
-            yield _Entry(facts, file.origin, partial(_in_list, file, (key, position)))
-
-
-def _in_list(file: NativeFile, path: tuple[str, int], field: str) -> str:
-    return file.place(*path, field) if field else file.place(*path)
 
 
 def _from_native(file: NativeFile, topology: Topology) -> ScenarioSet:
@@ -117,8 +60,8 @@ def _from_native(file: NativeFile, topology: Topology) -> ScenarioSet:
         )  # fmt: skip
     parts = []
     if "scenarios" in file.data:
-        parts.append(_listed(_entries(file, "scenarios", SCENARIO_FIELDS), topology, file.origin, name))
-    parts += [_maintenance(entry, topology) for entry in _entries(file, "maintenance", MAINTENANCE_FIELDS)]
+        parts.append(_listed(entries(file, "scenarios", SCENARIO_FIELDS), topology, file.origin, name))
+    parts += [_maintenance(entry, topology) for entry in entries(file, "maintenance", MAINTENANCE_FIELDS)]
     if "components" in file.data:
         parts.append(_components(file, topology))
     if len(parts) == 1:
@@ -128,17 +71,17 @@ def _from_native(file: NativeFile, topology: Topology) -> ScenarioSet:
     return ScenarioSet(topology, scenarios, parts[-1].covered_probability if "components" in file.data else None, name)
 
 
-def _listed(entries: Iterable[_Entry], topology: Topology, origin: str, name: str) -> ScenarioSet:
+def _listed(entries: Iterable[Entry], topology: Topology, origin: str, name: str) -> ScenarioSet:
     risks, scenarios = Risks(topology), []
     names: dict[str, str] = {}
     contents: dict[tuple[frozenset[int], frozenset[str]], str] = {}
     for entry in entries:
         scenario = _scenario(entry, risks)
-        _once(names, scenario.name, f"the name {scenario.name!r} appears twice", entry, "name")
+        once(names, scenario.name, f"the name {scenario.name!r} appears twice", entry, "name")
         links = frozenset(at for kind, one in scenario.parts() for at in risks.links_of[kind][one].tolist())
         content = (links, frozenset(scenario.nodes))
         before = contents.get(content, "")
-        _once(
+        once(
             contents, content, f"scenario {scenario.name!r} takes down what {before!r} does", entry, value=scenario.name
         )
         scenarios.append(scenario)
@@ -154,38 +97,15 @@ def _listed(entries: Iterable[_Entry], topology: Topology, origin: str, name: st
     return ScenarioSet(topology, tuple(scenarios), None if None in stated else covered, name)
 
 
-def _once(seen: dict[Any, str], key: Any, fault: str, entry: _Entry, field: str = "", *, value: str = "") -> None:
-    if key in seen:
-        raise InputError(fault, place=entry.place(field), remedy="keep one of them")
-    seen[key] = value
-
-
-def _scenario(entry: _Entry, risks: Risks) -> Scenario:
-    lists = {key: _known(entry, key, kind, risks) for key, kind in _LISTS.items()}
+def _scenario(entry: Entry, risks: Risks) -> Scenario:
+    lists = {key: known_names(entry, key, kind, risks) for key, kind in LISTS.items()}
     if not any(lists.values()):
         raise InputError("takes nothing down", place=entry.place(), remedy="name cables, nodes, srlgs or links")
-    listed = " + ".join(f"{kind} {name}" for key, kind in _LISTS.items() for name in lists[key])
+    listed = " + ".join(f"{kind} {name}" for key, kind in LISTS.items() for name in lists[key])
     return Scenario(entry.facts.get("name", listed), **lists, probability=_probability(entry))
 
 
-def _known(entry: _Entry, key: str, kind: Part, risks: Risks) -> tuple[str, ...]:
-    names: tuple[str, ...] = entry.facts.get(key, ())
-    for position, name in enumerate(names):
-        _check_name(entry, key, kind, name, risks)
-        if name in names[:position]:
-            raise InputError(f"{kind} {name!r} appears twice", place=entry.place(key), remedy="name it once")
-    return names
-
-
-def _check_name(entry: _Entry, key: str, kind: Part, name: str, risks: Risks) -> None:
-    known = risks.links_of[kind]
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        remedy = f"did you mean {near[0]!r}?" if near else f"there are {len(known)} others" if known else "it has none"
-        raise InputError(f"the topology has no {kind} {name!r}", place=entry.place(key), remedy=remedy)
-
-
-def _probability(entry: _Entry) -> float | None:
+def _probability(entry: Entry) -> float | None:
     """Return the share of time that an entry states, directly or by mean times; None where it states none."""
     facts = entry.facts
     means = {mean: [key for key in facts if key.startswith(f"{mean}_")] for mean in ("mtbf", "mttr")}
@@ -211,7 +131,7 @@ def _probability(entry: _Entry) -> float | None:
     return unavailability(hours["mtbf"], hours["mttr"])
 
 
-def _maintenance(entry: _Entry, topology: Topology) -> ScenarioSet:
+def _maintenance(entry: Entry, topology: Topology) -> ScenarioSet:
     scenario, wanted = _scenario(entry, Risks(topology)), entry.facts.get("with")
     if wanted is None:
         return ScenarioSet(topology, (scenario,), origin=entry.origin)
@@ -225,13 +145,13 @@ def _maintenance(entry: _Entry, topology: Topology) -> ScenarioSet:
 def _components(file: NativeFile, topology: Topology) -> ScenarioSet:
     risks, components = Risks(topology), []
     seen: dict[Any, str] = {}
-    for entry in _entries(file, "components", COMPONENT_FIELDS):
+    for entry in entries(file, "components", COMPONENT_FIELDS):
         kinds = [kind for kind in Part if str(kind) in entry.facts]
         if len(kinds) != 1:
             raise InputError(f"names {len(kinds)} things", place=entry.place(), remedy=f"name one: {', '.join(Part)}")
         name = str(entry.facts[str(kinds[0])])
-        _check_name(entry, str(kinds[0]), kinds[0], name, risks)
-        _once(seen, (kinds[0], name), f"{kinds[0]} {name!r} appears twice", entry)
+        check_name(entry, str(kinds[0]), kinds[0], name, risks)
+        once(seen, (kinds[0], name), f"{kinds[0]} {name!r} appears twice", entry)
         probability = _probability(entry)
         if probability is None:
             raise InputError(
