@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         UsageError,
         VbteError,
     )
-    from vbte.failover import Draining, Window, drain, read_windows, what_if
+    from vbte.failover import Draining, Window, drain, read_windows, what_if, what_if_each
     from vbte.paths.igp import igp_loads
     from vbte.plan import Plan
     from vbte.policy import PlanningModel, TrafficClass
@@ -78,6 +78,7 @@ _HOME = {
     "read_windows": "vbte.failover",
     "walk": "vbte.tables",
     "what_if": "vbte.failover",
+    "what_if_each": "vbte.failover",
 }
 
 __version__ = "0.1.0"
@@ -121,6 +122,7 @@ __all__ = [
     "read_windows",
     "walk",
     "what_if",
+    "what_if_each",
 ]
 
 

@@ -105,7 +105,17 @@ def test_with_several_matrices_it_says_which_one_was_looked_at(tmp_path: Path) -
         (tmp_path / f"{name}.csv").write_text(f"source,destination,volume_gbps\nwest,east,{volume}\n")
     done = vbte("plan", "-t", "diamond", *options, "--combine", "worst-case", "-o", tmp_path / "plan", "-q")
     assert done.exit_code == 0, done.output
-    assert "demand matrix 1 of 2 (one)" in vbte("whatif", tmp_path / "plan").stdout
+    shown = vbte("whatif", tmp_path / "plan")
+    assert "each in the worst of 2 demand matrices" in shown.stdout
+    both = orjson.loads(vbte("whatif", tmp_path / "plan", "--replan", "--json").stdout_bytes)
+    assert [one["matrix"]["name"] for one in both["matrices"]] == ["one", "two"]
+    # Twice the traffic loses twice as much; where nothing is lost, links are twice as full.
+    assert {result["matrix"]["name"] for result in both["results"]} == {"two"}
+    for result in both["results"]:
+        mine = next(row for row in both["matrices"][1]["results"] if row["scenario"] == result["scenario"])
+        assert mine.items() <= result.items()
+        assert mine["replan"]["fault"] is None
+    assert "demand matrix 1 (one) of 2" in vbte("whatif", tmp_path / "plan", "--matrix", 1).stdout
     second = orjson.loads(vbte("whatif", tmp_path / "plan", "--matrix", 2, "--json").stdout_bytes)
     assert second["matrix"] == {"name": "two", "number": 2, "of": 2}
     assert sum(row["offered_gbps"] for row in second["classes"]) == 2.0

@@ -12,9 +12,10 @@ from tables.table_toys import edited, plan_of
 from toys import cable, carry_all, demands, instance, link, network, of_class
 
 from vbte.errors import InputError
+from vbte.failover import confirm
 from vbte.failover.graph import repair_graph
 from vbte.failover.repair import Repair
-from vbte.failover.what_if import LocalRepair, confirm, what_if
+from vbte.failover.what_if import LocalRepair, what_if
 from vbte.plan import Plan
 from vbte.scenarios.families import Scenario, ScenarioSet, family
 from vbte.tables import FaultKind, build_tables

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,21 +18,20 @@ from vbte.delta import Answer, count_changes, deltas_to_files
 from vbte.delta.schema import DIRECTORY
 from vbte.errors import GuardrailError, UsageError
 from vbte.failover import (
-    Disagreement,
     Family,
-    Replan,
     Replanning,
     ScenarioSet,
-    WhatIf,
+    WhatIfEach,
     confirm,
     family,
     likely_states,
     read_scenarios,
     stated_components,
     what_if,
+    what_if_each,
 )
 from vbte.read.plan_file import read_plan
-from vbte.report.failures import what_if_document
+from vbte.report.failures import what_if_document, worst_of
 from vbte.report.failures_view import what_if_view
 from vbte.tables import Tables, tables_from_directory
 from vbte.topology import Topology
@@ -49,7 +47,7 @@ class WhatIfRequest:
     directory: Path
     scenarios: str
     cutoff: float | None
-    matrix: int
+    matrix: int | None
     replan: bool
     write: bool
     max_changed_groups: str | None
@@ -68,51 +66,63 @@ def run_what_if(request: WhatIfRequest) -> None:
     Raises InputError for plans, tables and scenarios that are not right, GuardrailError when the walk of the written
     tables does not agree; then nothing is written.
     """
-    if (request.workers is not None or request.cluster is not None) and not request.replan:
-        raise UsageError("--workers and --cluster go with --replan")
-    if request.write and not request.replan:
-        raise UsageError("--write goes with --replan: it is the re-plans that are written")
-    if request.max_changed_groups is not None and not request.replan:
-        raise UsageError("--max-changed-groups goes with --replan: it is re-plans that it limits")
+    _require_replan(request)
     directory = real_directory(request.directory)
     with locked(directory) if request.write else nullcontext():
         answer, document, disagreements = _answered(request)
-        astray = [f"{name}: {fault}" for name, one in _named(answer) for fault in one.astray]
+        first = answer.answers[0]
+        named = list(zip((one.name for one in first.scenarios.scenarios), first.replans, strict=False))
+        astray = [f"{name}: {fault}" for name, one in named for fault in one.astray]
         if request.write and not disagreements and not astray:
-            publish_deltas(directory, deltas_to_files(answer.tables.manifest["plan"], _answers(answer)))
+            answers = [Answer(name, one.delta, one.fault) for name, one in named]
+            publish_deltas(directory, deltas_to_files(first.tables.manifest["plan"], answers))
     if request.as_json:
         option = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
         output().file.write(orjson.dumps(document, option=option).decode())
     else:
         output().print(what_if_view(document, request.top))
     if disagreements:
-        raise GuardrailError(_complaint(answer, len(disagreements)))
+        noun = "figure" if disagreements == 1 else "figures"
+        where = f"{disagreements} {noun} of {first.scenarios.origin}"
+        raise GuardrailError(f"{where}: the walk of the written tables says otherwise")
     if astray:
-        raise GuardrailError(
-            f"nothing is written: {astray[0]}" + (f" (and {len(astray) - 1} more)" * (len(astray) > 1))
-        )
+        more = f" (and {len(astray) - 1} more)" if len(astray) > 1 else ""
+        raise GuardrailError(f"nothing is written: {astray[0]}{more}")
     if request.write and not request.as_json:
         output().print(Text(f"written to {request.directory / DIRECTORY}"), soft_wrap=True)
 
 
-def _answered(request: WhatIfRequest) -> tuple[WhatIf, dict[str, Any], tuple[Disagreement, ...]]:
+def _require_replan(request: WhatIfRequest) -> None:
+    """Raise UsageError for options that say how to re-plan where nothing is re-planned."""
+    if request.replan:
+        return
+    for option, stated in (
+        ("--workers", request.workers), ("--cluster", request.cluster), ("--write", request.write or None),
+        ("--max-changed-groups", request.max_changed_groups),
+    ):  # fmt: skip
+        if stated is not None:
+            raise UsageError(f"{option} goes with --replan")
+
+
+def _answered(request: WhatIfRequest) -> tuple[WhatIfEach, dict[str, Any], int]:
+    """Return the answer for one demand matrix or all, as a document, and how many figures the walk denies."""
     plan, tables = read_plan(request.directory), tables_from_directory(request.directory)
     with progress(quiet=request.quiet or request.as_json) as say, chosen_crew(request.workers, request.cluster) as crew:
         scenarios = chosen_scenarios(request.scenarios, plan.instance.topology, request.cutoff)
         limit = None if request.max_changed_groups is None else changed_groups(request.max_changed_groups, tables)
         how = Replanning(request.solver, crew, say, request.write, limit) if request.replan else None
-        answer = what_if(plan, tables, scenarios, matrix=request.matrix - 1, replan=how)
+        if request.matrix is None:
+            answer = what_if_each(plan, tables, scenarios, replan=how)
+        else:
+            answer = WhatIfEach((what_if(plan, tables, scenarios, matrix=request.matrix - 1, replan=how),))
         worst = answer.worst_first[: request.walk]
-        disagreements = confirm(tables, answer, worst)
-    return answer, what_if_document(answer, len(worst), disagreements), disagreements
-
-
-def _named(answer: WhatIf) -> Iterator[tuple[str, Replan]]:
-    yield from zip((scenario.name for scenario in answer.scenarios.scenarios), answer.replans, strict=False)
-
-
-def _answers(answer: WhatIf) -> list[Answer]:
-    return [Answer(name, one.delta, one.fault) for name, one in _named(answer)]
+        walked = [worst[answer.worst_matrix[worst] == at] for at in range(len(answer.answers))]
+        denied = [confirm(tables, one, some) for one, some in zip(answer.answers, walked, strict=True)]
+    documents = [
+        what_if_document(one, len(some), found) for one, some, found in zip(answer.answers, walked, denied, strict=True)
+    ]
+    document = documents[0] if len(documents) == 1 else worst_of(answer, documents)
+    return answer, document, sum(map(len, denied))
 
 
 def chosen_scenarios(source: str, topology: Topology, cutoff: float | None) -> ScenarioSet:
@@ -138,8 +148,3 @@ def changed_groups(text: str, tables: Tables) -> int:
     if match.group(2):
         return int(match.group(2))
     return int(float(match.group(1)) / 100 * count_changes(tables, tables).of)
-
-
-def _complaint(answer: WhatIf, count: int) -> str:
-    noun = "figure" if count == 1 else "figures"
-    return f"{count} {noun} of {answer.scenarios.origin}: the walk of the written tables says otherwise"

@@ -18,7 +18,9 @@ def whatif(
     cutoff: Annotated[
         float | None, typer.Option(metavar="P", help="With likely: leave out states less probable; 1e-6 if not stated.")
     ] = None,
-    matrix: Annotated[int, typer.Option(min=1, metavar="N", help="Which of the plan's demand matrices.")] = 1,
+    matrix: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Only this of the plan's demand matrices, not all.")
+    ] = None,
     replan: Annotated[bool, typer.Option("--replan", help="Plan what is left in each scenario, too.")] = False,
     write: Annotated[
         bool,

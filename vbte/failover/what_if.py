@@ -17,8 +17,7 @@ from vbte.failover.repair import Repair, RepairedBlock
 from vbte.failover.replan import Replan, Replanning, replan_each
 from vbte.plan import Plan
 from vbte.scenarios.families import Family, ScenarioSet, family
-from vbte.tables import Tables, walk
-from vbte.tables import offered_traffic as offered
+from vbte.tables import Tables
 from vbte.tables.manifest import belongs_to
 from vbte.tolerance import RANKED_DECIMALS, WALK_SLACK_SHARE
 from vbte.topology import FloatArray
@@ -98,17 +97,20 @@ class WhatIf:
     replans: tuple[Replan, ...] = ()
 
     @cached_property
+    def severity(self) -> FloatArray:
+        """How bad each scenario is, shape (S, n_priorities + 1): losses, the most important first, then overload."""
+        rules = self.plan.instance.rules
+        priority = np.array([one.policy.priority for one in rules], dtype=np.int32)
+        columns = [self.repair.undelivered_gbps[priority == p].sum(axis=0) for p in self.plan.instance.priorities]
+        return np.round(np.stack([*columns, self.repair.max_utilization], axis=1), RANKED_DECIMALS)
+
+    @cached_property
     def worst_first(self) -> NDArray[np.intp]:
         """Positions of the scenarios, worst first.
 
         Worse is what loses more of the most important classes, then of the next, then what loads a link higher.
         """
-        instance = self.plan.instance
-        keys = [np.arange(len(self.scenarios)), -np.round(self.repair.max_utilization, RANKED_DECIMALS)]
-        for priority in reversed(instance.priorities):
-            mine = [position for position, rules in enumerate(instance.rules) if rules.policy.priority == priority]
-            keys.append(-np.round(self.repair.undelivered_gbps[mine].sum(axis=0), RANKED_DECIMALS))
-        return np.lexsort(keys)
+        return _worst_first(self.severity)
 
     def repaired_stage(self, scenario: int, stage: int) -> float | None:
         """Return what local repair reaches in a stage of a scenario's re-plan, in that stage's own measure.
@@ -125,6 +127,31 @@ class WhatIf:
             weight = np.array([rules.policy.weight for rules in self.plan.instance.rules])
             return float((weight * counted) @ self.repair.delivered_gbps[:, scenario])
         return None
+
+
+@dataclass(frozen=True, eq=False)
+class WhatIfEach:
+    """The same scenarios in each of a plan's demand matrices; one plan, and one set of tables, serves all of them."""
+
+    answers: tuple[WhatIf, ...]
+
+    @cached_property
+    def worst_matrix(self) -> NDArray[np.intp]:
+        """Position of the demand matrix in which each scenario is worst, shape (S,); of equals the first."""
+        severity = np.stack([answer.severity for answer in self.answers])
+        rows = (_worst_first(severity[:, at])[0] for at in range(severity.shape[1]))
+        return np.array(list(rows), dtype=np.intp)
+
+    @cached_property
+    def worst_first(self) -> NDArray[np.intp]:
+        """Positions of the scenarios, worst first, each counted in its worst matrix."""
+        severity = np.stack([answer.severity for answer in self.answers])
+        return _worst_first(severity[self.worst_matrix, np.arange(severity.shape[1])])
+
+
+def _worst_first(severity: FloatArray) -> NDArray[np.intp]:
+    """Return the order of rows, the largest first, columns counting from the left; equals stay in order."""
+    return np.lexsort([np.arange(len(severity)), *(-severity.T[::-1])])
 
 
 def what_if(
@@ -144,29 +171,50 @@ def what_if(
     Raises InputError when tables or scenarios are not the plan's, for unknown families and matrices, and as ``walk``
     does for tables.
     """
+    if not 0 <= matrix < plan.instance.n_matrices:
+        raise InputError(f"there is no matrix {matrix}", place="plan", remedy=f"0 to {plan.instance.n_matrices - 1}")
+    return _answered(plan, tables, scenarios, (matrix,), replan)[0]
+
+
+def what_if_each(
+    plan: Plan,
+    tables: Tables,
+    scenarios: ScenarioSet | Family | str = Family.CABLE,
+    *,
+    replan: Replanning | None = None,
+) -> WhatIfEach:
+    """Return the answer of ``what_if`` for each of a plan's demand matrices; a re-plan serves all of them.
+
+    Raises as ``what_if`` does.
+    """
+    return WhatIfEach(_answered(plan, tables, scenarios, tuple(range(plan.instance.n_matrices)), replan))
+
+
+def _answered(
+    plan: Plan,
+    tables: Tables,
+    scenarios: ScenarioSet | Family | str,
+    matrices: tuple[int, ...],
+    replan: Replanning | None,
+) -> tuple[WhatIf, ...]:
     if not belongs_to(tables.manifest, plan):
         raise InputError(
             "the tables are not those of the plan", place="tables/manifest.json", remedy="build them again"
         )
-    if not 0 <= matrix < plan.instance.n_matrices:
-        raise InputError(f"there is no matrix {matrix}", place="plan", remedy=f"0 to {plan.instance.n_matrices - 1}")
     chosen = scenarios if isinstance(scenarios, ScenarioSet) else family(plan.instance.topology, scenarios)
     topology, other = plan.instance.topology, chosen.topology
     if (topology.nodes, topology.links) != (other.nodes, other.links):
         raise InputError("the scenarios were made for another topology", place=chosen.origin, remedy="use the plan's")
-    repair = Repair(repair_graph(tables, plan.instance), matrix)
-    repaired = _repaired(repair, chosen)
-    return WhatIf(
-        plan,
-        tables,
-        chosen,
-        matrix,
-        repaired,
-        find_cuts(plan.instance, chosen, matrix),
-        _hot_links(repair, repaired, chosen),
-        shared_risks(plan),
-        () if replan is None else tuple(one for (one,) in replan_each(plan, tables, chosen, replan, (matrix,))),
-    )
+    graph, risks = repair_graph(tables, plan.instance), shared_risks(plan)
+    replanned = [] if replan is None else list(replan_each(plan, tables, chosen, replan, matrices))
+    answers = []
+    for position, matrix in enumerate(matrices):
+        repair = Repair(graph, matrix)
+        repaired = _repaired(repair, chosen)
+        cuts, links = find_cuts(plan.instance, chosen, matrix), _hot_links(repair, repaired, chosen)
+        replans = tuple(of_scenario[position] for of_scenario in replanned)
+        answers.append(WhatIf(plan, tables, chosen, matrix, repaired, cuts, links, risks, replans))
+    return tuple(answers)
 
 
 def _repaired(repair: Repair, scenarios: ScenarioSet) -> LocalRepair:
@@ -180,10 +228,10 @@ def _repaired(repair: Repair, scenarios: ScenarioSet) -> LocalRepair:
     for block in repair.blocks(scenarios):
         for name in _BY_CLASS:
             figures[name].append(getattr(block, name))
-        utilization = _utilization(block.link_load_gbps, topology.capacity_gbps)
+        utilization = utilization_of(block.link_load_gbps, topology.capacity_gbps)
+        highest.append(utilization.max(axis=0, initial=0.0))
+        busiest.append(utilization.argmax(axis=0) if n_links else np.zeros(utilization.shape[1], dtype=np.intp))
         if n_links:
-            highest.append(utilization.max(axis=0))
-            busiest.append(utilization.argmax(axis=0))
             at, found = utilization.argmax(axis=1), utilization.max(axis=1)
             worst_at = np.where(found > worst, at + block.scenarios.start, worst_at)
             worst = np.maximum(worst, found)
@@ -198,7 +246,7 @@ def _repaired(repair: Repair, scenarios: ScenarioSet) -> LocalRepair:
     )
 
 
-def _utilization(load_gbps: FloatArray, capacity_gbps: FloatArray) -> FloatArray:
+def utilization_of(load_gbps: FloatArray, capacity_gbps: FloatArray) -> FloatArray:
     """Return load over capacity, (n_links, B); 0 without load, inf for load where there is no capacity."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(load_gbps > 0, load_gbps / capacity_gbps[:, None], 0.0)
@@ -209,7 +257,7 @@ def _hot_links(repair: Repair, repaired: LocalRepair, scenarios: ScenarioSet) ->
     topology = instance.topology
     if not len(scenarios) or not len(topology.links):
         return ()
-    before = _utilization(repaired.nothing_down.link_load_gbps, topology.capacity_gbps)[:, 0]
+    before = utilization_of(repaired.nothing_down.link_load_gbps, topology.capacity_gbps)[:, 0]
     order = np.lexsort((np.arange(len(before)), -np.round(repaired.worst_utilization, RANKED_DECIMALS)))
     rises = repaired.worst_utilization > before + WALK_SLACK_SHARE
     chosen = order[rises[order]][:LISTED_LINKS]
@@ -232,40 +280,3 @@ def _culprits(repair: Repair, gbps: FloatArray, before: FloatArray) -> Iterator[
     for commodity in np.argsort(-more, kind="stable")[:LISTED_CULPRITS].tolist():
         if more[commodity] > 0:
             yield Culprit(repair.instance.describe(commodity), float(gbps[commodity]), float(before[commodity]))
-
-
-@dataclass(frozen=True, slots=True)
-class Disagreement:
-    """Where the walk of the files and the arrays differ: scenario, what differs, and by how many Gbit/s."""
-
-    scenario: str
-    what: str
-    gbps: float
-
-
-def confirm(tables: Tables, answer: WhatIf, positions: NDArray[np.intp]) -> tuple[Disagreement, ...]:
-    """Walk the written tables in the scenarios at ``positions`` and return what does not agree with the answer.
-
-    The walk follows labels and next hops device by device and knows nothing of the arrays; what it delivers by class
-    and its busiest link are compared.
-    """
-    instance, repaired = answer.plan.instance, answer.repair
-    topology = instance.topology
-    found: list[Disagreement] = []
-    for position in positions.tolist():
-        scenario, one = answer.scenarios.scenarios[position], slice(position, position + 1)
-        down = [topology.links[at].id for at in np.flatnonzero(answer.scenarios.failed_links(one)[:, 0])]
-        report = walk(
-            tables, topology, offered(instance, answer.matrix), failed_links=down, failed_nodes=scenario.nodes
-        )
-        arriving = repaired.admitted_gbps - repaired.lost_gbps[:, position]
-        slack = WALK_SLACK_SHARE * max(float(repaired.admitted_gbps.sum()), 1.0)
-        for name, walked, ours in zip(report.classes, report.delivered_gbps, arriving, strict=True):
-            if abs(walked - ours) > slack:
-                found.append(Disagreement(scenario.name, f"class {name}", float(abs(walked - ours))))
-        highest = _utilization(report.link_load_gbps[:, None], topology.capacity_gbps).max(initial=0.0)
-        if abs(highest - repaired.max_utilization[position]) > WALK_SLACK_SHARE * max(float(highest), 1.0):
-            busiest = topology.links[int(repaired.busiest_link[position])]
-            off = abs(highest - repaired.max_utilization[position]) * busiest.capacity_gbps
-            found.append(Disagreement(scenario.name, f"busiest link {busiest.id}", float(off)))
-    return tuple(found)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from vbte.failover import Disagreement, HotLink, Replan, SharedRisk, WhatIf
+from vbte.failover import Disagreement, HotLink, Replan, SharedRisk, WhatIf, WhatIfEach
 from vbte.policy import StageKind
 from vbte.topology import FloatArray
 
@@ -50,6 +50,32 @@ def what_if_document(answer: WhatIf, walked: int, disagreements: Sequence[Disagr
             "scenarios": walked,
             "disagreements": [{"scenario": d.scenario, "what": d.what, "gbps": d.gbps} for d in disagreements],
         },
+    }
+
+
+def worst_of(answer: WhatIfEach, documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return one document for all of a plan's matrices: every scenario in its worst one, and ``matrices`` whole."""
+    first, results = documents[0], [{row["scenario"]: row for row in one["results"]} for one in documents]
+    names = [scenario.name for scenario in answer.answers[0].scenarios.scenarios]
+    links = [{**link, "matrix": document["matrix"]} for document in documents for link in document["links"]]
+    highest = sorted(links, key=lambda link: -(np.inf if link["utilization"] is None else link["utilization"]))
+    at_worst = {link["link"]: link for link in reversed(highest)}
+    return {
+        "schema": first["schema"],
+        "network": first["network"],
+        "matrix": {"name": "", "number": None, "of": len(documents)},
+        "scenarios": first["scenarios"],
+        "results": [
+            {**results[worst][names[at]], "matrix": documents[worst]["matrix"], "classes": documents[worst]["classes"]}
+            for at, worst in ((at, int(answer.worst_matrix[at])) for at in answer.worst_first.tolist())
+        ],
+        "links": [link for link in highest if at_worst[link["link"]] is link],
+        "shared_risks": first["shared_risks"],
+        "walk": {
+            "scenarios": sum(document["walk"]["scenarios"] for document in documents),
+            "disagreements": [one for document in documents for one in document["walk"]["disagreements"]],
+        },
+        "matrices": list(documents),
     }
 
 

@@ -40,26 +40,37 @@ def _head(document: Mapping[str, Any]) -> Iterator[Text]:
     covered = scenarios["covered_probability"]
     yield Text(text + (f", which hold {covered:.9g} of the probability" if covered is not None else ""), style="bold")
     matrix = document["matrix"]
-    if matrix["of"] > 1:
-        named = f" ({printable(matrix['name'])})" if matrix["name"] else ""
-        yield Text(f"demand matrix {matrix['number']} of {matrix['of']}{named}; --matrix N looks at another")
-    short = [row for row in document["nothing_down"] if row["lost_gbps"] + row["congested_gbps"] > _ROW_GBPS]
-    for row in short:
-        lost = format_gbps(row["lost_gbps"] + row["congested_gbps"])
-        yield Text(f"with nothing down {printable(row['class'])} loses {lost} already", style="yellow")
+    if matrix["number"] is None:
+        yield Text(f"each in the worst of {matrix['of']} demand matrices; --matrix N looks at one")
+    elif matrix["of"] > 1:
+        yield Text(f"demand matrix {_matrix_name(matrix)} of {matrix['of']}; the others are left out")
+    for one in document.get("matrices", (document,)):
+        where = f" in matrix {_matrix_name(one['matrix'])}" if "matrices" in document else ""
+        for row in one["nothing_down"]:
+            gone = row["lost_gbps"] + row["congested_gbps"]
+            if gone > _ROW_GBPS:
+                text = f"with nothing down {printable(row['class'])} loses {format_gbps(gone)} already{where}"
+                yield Text(text, style="yellow")
+
+
+def _matrix_name(matrix: Mapping[str, Any]) -> str:
+    return f"{matrix['number']} ({printable(matrix['name'])})" if matrix["name"] else str(matrix["number"])
 
 
 def _results_table(results: Sequence[Mapping[str, Any]], document: Mapping[str, Any]) -> Table:
     replanned = any(result["replan"] is not None for result in results)
     likely = any(result["probability"] is not None for result in results)
+    several = "matrices" in document
     table = empty_table(
-        "scenario", *([">probability"] if likely else []), "class", ">admitted", ">black-holed", ">congested",
-        ">latency", ">busiest link",
+        "scenario",
+        *([">probability"] if likely else []),
+        *(["matrix"] if several else []),
+        *("class", ">admitted", ">black-holed", ">congested", ">latency", ">busiest link"),
         *((">re-plan delivers", ">busiest link") if replanned else ()),
         *((">groups changed",) if _counts_groups(results) else ()),
-    )  # fmt: skip
-    admitted = {row["class"]: row["admitted_gbps"] for row in document["classes"]}
+    )
     for result in results:
+        admitted = {row["class"]: row["admitted_gbps"] for row in result.get("classes", document.get("classes", ()))}
         rows = enumerate(result["local_repair"]["classes"])
         hit: list[tuple[int | None, Any]] = [
             (at, row) for at, row in rows if row["lost_gbps"] + row["congested_gbps"] > _ROW_GBPS
@@ -70,6 +81,7 @@ def _results_table(results: Sequence[Mapping[str, Any]], document: Mapping[str, 
             table.add_row(
                 shown_name(result["scenario"]) if first else "",
                 *([_probability(result) if first else ""] if likely else []),
+                *([_matrix_name(result["matrix"]) if first else ""] if several else []),
                 *figures,
                 percent(result["local_repair"]["max_utilization"]) if first else "",
                 *(_replan_cells(result["replan"], at, first) if replanned else ()),
