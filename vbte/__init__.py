@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from vbte.read.plan_file import read_plan
     from vbte.solve import Deadline, SolverProfile
     from vbte.tables import build_tables, walk
-    from vbte.topology import Link, Node, Topology
+    from vbte.topology import Link, Node, RiskGroup, Topology
 
 #: Public name -> module that defines it. Loaded on first use: a caller that only reads files loads no solver.
 _HOME = {
@@ -53,6 +53,7 @@ _HOME = {
     "Node": "vbte.topology",
     "Plan": "vbte.plan",
     "PlanningModel": "vbte.policy",
+    "RiskGroup": "vbte.topology",
     "SolverError": "vbte.errors",
     "SolverProfile": "vbte.solve",
     "Topology": "vbte.topology",
@@ -97,6 +98,7 @@ __all__ = [
     "Node",
     "Plan",
     "PlanningModel",
+    "RiskGroup",
     "SolverError",
     "SolverProfile",
     "Topology",

@@ -67,14 +67,35 @@ class Link:
     @property
     def share_down(self) -> float | None:
         """Share of time that the link is down, as stated or by its mean times; None where neither is stated."""
-        if self.mtbf_hours is None or self.mttr_hours is None:
-            return self.unavailability
-        return self.mttr_hours / (self.mtbf_hours + self.mttr_hours)
+        return _share_down(self)
+
+
+@dataclass(frozen=True, slots=True)
+class RiskGroup:
+    """How often a shared-risk link group fails, whatever else its links do: figures as those of a link."""
+
+    id: str
+    unavailability: float | None = None
+    mtbf_hours: float | None = None
+    mttr_hours: float | None = None
+
+    @property
+    def share_down(self) -> float | None:
+        """Share of time that the group is down, as stated or by its mean times; None where neither is stated."""
+        return _share_down(self)
+
+
+def _share_down(stated: Link | RiskGroup) -> float | None:
+    if stated.mtbf_hours is None or stated.mttr_hours is None:
+        return stated.unavailability
+    return stated.mttr_hours / (stated.mtbf_hours + stated.mttr_hours)
 
 
 @dataclass(frozen=True, eq=False)
 class Topology:
     """A network snapshot: ``nodes`` and directed ``links``, each in the order given.
+
+    ``risk_groups`` say how often SRLGs fail; links name their groups, with figures or without.
 
     Array attributes are indexed by link (shape ``(n_links,)``) or node (``(n_nodes,)``) position.
     Raises InputError on duplicate ids, unknown end points, self-loops, and figures that are negative or not finite.
@@ -84,6 +105,7 @@ class Topology:
     links: tuple[Link, ...]
     name: str = ""
     origin: str = field(default="topology", repr=False)
+    risk_groups: tuple[RiskGroup, ...] = ()
 
     def __post_init__(self) -> None:
         index = {node.id: position for position, node in enumerate(self.nodes)}
@@ -95,6 +117,10 @@ class Topology:
             raise InputError("no nodes", place=self.origin, remedy="a topology has at least one node")
         for link in self.links:
             _check_link(link, index, self.origin)
+        if len({group.id for group in self.risk_groups}) != len(self.risk_groups):
+            raise InputError(f"SRLG {_first_repeated(self.risk_groups)!r} appears twice", place=self.origin)
+        for group in self.risk_groups:
+            check_time_down(group, f"{self.origin}: SRLG {group.id!r}")
 
     @cached_property
     def node_index(self) -> dict[str, int]:
@@ -147,7 +173,7 @@ class Topology:
         return np.array([node.transit and not node.drained for node in self.nodes], dtype=np.bool_)
 
 
-def _first_repeated(items: tuple[Node, ...] | tuple[Link, ...]) -> str:
+def _first_repeated(items: tuple[Node, ...] | tuple[Link, ...] | tuple[RiskGroup, ...]) -> str:
     seen: set[str] = set()
     for item in items:
         if item.id in seen:
@@ -167,12 +193,12 @@ def _check_link(link: Link, index: dict[str, int], origin: str) -> None:
         figure = getattr(link, name)
         if not math.isfinite(figure) or figure < 0:
             raise InputError(f"{name} is {figure}", place=place, remedy="a figure of 0 or more is needed")
-    _check_time_down(link, place)
+    check_time_down(link, place)
 
 
-def _check_time_down(link: Link, place: str) -> None:
-    """Check what a link says of its failures: a share of time, or two mean times."""
-    share, means = link.unavailability, (link.mtbf_hours, link.mttr_hours)
+def check_time_down(part: Link | RiskGroup, place: str) -> None:
+    """Raise InputError for what a link or group can't say of its failures: a share of time, or two mean times."""
+    share, means = part.unavailability, (part.mtbf_hours, part.mttr_hours)
     if share is not None and not 0 <= share <= 1:
         raise InputError(f"unavailability is {share}", place=place, remedy="a share of time from 0 to 1 is needed")
     stated = [mean for mean in means if mean is not None]

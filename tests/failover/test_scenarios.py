@@ -139,7 +139,7 @@ def test_a_topology_may_say_how_often_its_cables_fail() -> None:
     assert stated_components(topology) == (Component(Part.CABLE, "a-b", 0.1), Component(Part.CABLE, "b-c", 0.1))
     found = likely_states(topology, stated_components(topology), 0.02)
     assert [scenario.name for scenario in found.scenarios] == ["nothing down", "cable a-b", "cable b-c"]
-    with pytest.raises(InputError, match="no link says how often it fails"):
+    with pytest.raises(InputError, match="no link and no SRLG says how often it fails"):
         stated_components(ladder())
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from vbte.errors import InputError, InputWarning
 from vbte.read.defaults import TopologyDefaults
 from vbte.read.places import Place
-from vbte.topology import Link, Node, Topology
+from vbte.read.underlay import Ridden, inherit_srlgs
+from vbte.topology import Link, Node, RiskGroup, Topology
 from vbte.units import MS_PER_KM_OF_FIBRE
 
 _LOG = logging.getLogger(__name__)
@@ -55,9 +56,18 @@ def _reversed_name(name: str) -> str:
 
 
 def assemble(
-    nodes: Sequence[Node], drafts: Iterable[LinkDraft], defaults: TopologyDefaults, *, origin: str, name: str
+    nodes: Sequence[Node],
+    drafts: Iterable[LinkDraft],
+    defaults: TopologyDefaults,
+    *,
+    origin: str,
+    name: str,
+    risk_groups: Sequence[RiskGroup] = (),
+    segments: Sequence[Ridden] = (),
 ) -> Topology:
     """Return the topology of ``nodes`` and ``drafts``.
+
+    Links that ride on others, or on ``segments``, inherit their SRLGs.
 
     Both-way drafts become two links, ids and cables are given where none are stated, and defaults fill the gaps (an
     InputWarning says so where only part of the links state a capacity). Raises InputError at the draft's place.
@@ -68,9 +78,14 @@ def assemble(
         _check_ends(draft, by_id)
     _fill_cables(directed)
     _fill_ids(directed)
+    inherit_srlgs([*segments, *(_ridden(link) for link in directed)])
     _report_defaults(directed, defaults, origin)
     links = tuple(_link(draft, by_id, defaults) for draft in directed)
-    return Topology(tuple(nodes), links, name=name, origin=origin)
+    return Topology(tuple(nodes), links, name=name, origin=origin, risk_groups=tuple(risk_groups))
+
+
+def _ridden(link: _Directed) -> Ridden:
+    return Ridden((link.facts["id"], link.facts["cable"]), link.facts, link.place)
 
 
 def _nodes_by_id(nodes: Sequence[Node], origin: str) -> dict[str, Node]:

@@ -62,6 +62,7 @@ LINK_FIELDS: Mapping[str, Kind] = {
     "target": Kind.TEXT,
     **_DIRECTED_FIELDS,
     "srlgs": Kind.NAMES,
+    "underlay": Kind.NAMES,
     "admin_groups": Kind.NAMES,
     "encrypted": Kind.FLAG,
     "drained": Kind.FLAG,
@@ -72,6 +73,17 @@ LINK_FIELDS: Mapping[str, Kind] = {
     "bidirectional": Kind.FLAG,
     **{f"{name}_reverse": kind for name, kind in _DIRECTED_FIELDS.items()},
 }
+
+#: How often a shared-risk link group fails.
+SRLG_FIELDS: Mapping[str, Kind] = {
+    "id": Kind.TEXT,
+    "unavailability": Kind.FIGURE,
+    "mtbf_hours": Kind.FIGURE,
+    "mttr_hours": Kind.FIGURE,
+}
+
+#: What links ride on without being planned over themselves.
+UNDERLAY_FIELDS: Mapping[str, Kind] = {"id": Kind.TEXT, "srlgs": Kind.NAMES, "underlay": Kind.NAMES}
 
 DEMAND_FIELDS: Mapping[str, Kind] = {
     "source": Kind.TEXT,

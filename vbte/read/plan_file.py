@@ -33,7 +33,7 @@ from vbte.plan import (
 from vbte.policy import PathFigure, PlanningModel, StageKind
 from vbte.read.json_columns import figures, integers, opened, plain
 from vbte.read.model import read_model
-from vbte.topology import FloatArray, IntArray, Link, Node, Topology
+from vbte.topology import FloatArray, IntArray, Link, Node, RiskGroup, Topology
 
 SCHEMA = "vbte.plan/1"
 PLAN_FILE = "plan.json"
@@ -174,7 +174,8 @@ def _topology(part: Mapping[str, Any], origin: str) -> Topology:
         Link(**{**row, "srlgs": tuple(row.get("srlgs", ())), "admin_groups": tuple(row.get("admin_groups", ()))})
         for row in part["links"]
     )
-    return Topology(nodes, links, name=str(part["name"]), origin=f"{origin}: topology")
+    groups = tuple(RiskGroup(**row) for row in part.get("srlgs", ()))
+    return Topology(nodes, links, name=str(part["name"]), origin=f"{origin}: topology", risk_groups=groups)
 
 
 def _demands(part: Mapping[str, Raw], origin: str) -> DemandMatrix:

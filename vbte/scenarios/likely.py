@@ -33,21 +33,27 @@ def unavailability(mtbf_hours: float, mttr_hours: float) -> float:
 
 
 def stated_components(topology: Topology) -> tuple[Component, ...]:
-    """Return the cables that state how much of the time they are down, in the topology's order.
+    """Return the cables and SRLGs that state how much of the time they are down, cables first, in their order.
 
-    Of the links of one cable the largest share counts. Raises InputError when no link states any.
+    Of the links of one cable the largest share counts; SRLGs that no link is in are left out. Each fails independently
+    of all others: what a group's figure says is no part of its links' own. Raises InputError when none states any.
     """
     found: dict[str, float] = {}
     for link in topology.links:
         if link.share_down is not None:
             cable = link.cable or link.id
             found[cable] = max(found.get(cable, 0.0), link.share_down)
-    if not found:
+    in_use = {group for link in topology.links for group in link.srlgs}
+    groups = [(one.id, one.share_down) for one in topology.risk_groups if one.id in in_use]
+    components = [Component(Part.CABLE, name, share) for name, share in found.items()]
+    components += [Component(Part.SRLG, name, share) for name, share in groups if share is not None]
+    if not components:
         raise InputError(
-            "no link says how often it fails", place=topology.origin,
-            remedy="give links unavailability, or mtbf_hours and mttr_hours, or list components in a scenario file",
+            "no link and no SRLG says how often it fails", place=topology.origin,
+            remedy="give links or srlgs unavailability, or mtbf_hours and mttr_hours, or list components in a scenario "
+            "file",
         )  # fmt: skip
-    return tuple(Component(Part.CABLE, name, share) for name, share in found.items())
+    return tuple(components)
 
 
 def likely_states(

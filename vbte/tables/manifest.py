@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -169,7 +169,7 @@ def inputs_of(instance: Instance) -> Inputs:
     """Return the hashes of what was read: topology, model and every demand matrix."""
     topology, model = instance.topology, instance.model
     return {
-        "topology": sha256(orjson.dumps([topology.nodes, [_hashed(link) for link in topology.links]])),
+        "topology": sha256(orjson.dumps([*_topology_facts(topology)])),
         "model": sha256(
             orjson.dumps(
                 model.model_dump(mode="json", by_alias=True, exclude_defaults=True), option=orjson.OPT_SORT_KEYS
@@ -177,6 +177,14 @@ def inputs_of(instance: Instance) -> Inputs:
         ),
         "demands": [_demand_hash(matrix) for matrix in instance.demands],
     }
+
+
+def _topology_facts(topology: Topology) -> Iterator[object]:
+    """Yield the facts that a topology's hash covers; how often groups fail where any says so."""
+    yield topology.nodes
+    yield [_hashed(link) for link in topology.links]
+    if topology.risk_groups:
+        yield topology.risk_groups
 
 
 def _hashed(link: Link) -> dict[str, object]:

@@ -22,14 +22,15 @@ from vbte.write.interchange import (
     sndlib_network,
 )
 from vbte.write.native_text import as_json, as_yaml, demands_record, topology_record
-from vbte.write.tables import lost_facts
+from vbte.write.tables import RISK_FIGURES, lost_facts
 
 _ALL_FACTS = frozenset(field.name for field in (*fields(Node), *fields(Link)))
+_NATIVE_FACTS = _ALL_FACTS | {RISK_FIGURES}
 _PLACES = frozenset(("id", "source", "target", "latitude", "longitude", "capacity_gbps"))
 
 _TOPOLOGY_WRITERS: Mapping[TopologyFormat, tuple[Callable[[Topology], bytes], frozenset[str]]] = {
-    TopologyFormat.YAML: (lambda topology: as_yaml(topology_record(topology)), _ALL_FACTS),
-    TopologyFormat.JSON: (lambda topology: as_json(topology_record(topology)), _ALL_FACTS),
+    TopologyFormat.YAML: (lambda topology: as_yaml(topology_record(topology)), _NATIVE_FACTS),
+    TopologyFormat.JSON: (lambda topology: as_json(topology_record(topology)), _NATIVE_FACTS),
     TopologyFormat.CSV: (links_csv, _ALL_FACTS),
     TopologyFormat.REPETITA: (repetita_graph, _PLACES | {"metric", "latency_ms", "cable"}),
     TopologyFormat.SNDLIB: (sndlib_network, _PLACES | {"cable"}),

@@ -30,6 +30,7 @@ def topology_record(topology: Topology) -> dict[str, Any]:
         **({"name": topology.name} if topology.name else {}),
         "nodes": [node["id"] if len(node) == 1 else node for node in nodes],
         "links": [stated_facts(link) for link in topology.links],
+        **({"srlgs": [stated_facts(group) for group in topology.risk_groups]} if topology.risk_groups else {}),
     }
 
 

@@ -9,7 +9,7 @@ import orjson
 
 from vbte.demands import DemandMatrix
 from vbte.plan import Certificate, EngineReport, Fairness, Plan, Prices, SharingPrices, SurvivalPrices
-from vbte.topology import FloatArray, Link, Node, Topology
+from vbte.topology import FloatArray, Link, Node, RiskGroup, Topology
 
 SCHEMA = "vbte.plan/1"
 
@@ -72,10 +72,11 @@ def topology_document(topology: Topology) -> dict[str, Any]:
         "name": topology.name,
         "nodes": [_record(node, Node) for node in topology.nodes],
         "links": [_record(link, Link) for link in topology.links],
+        **({"srlgs": [_record(one, RiskGroup) for one in topology.risk_groups]} if topology.risk_groups else {}),
     }
 
 
-def _record(item: Node | Link, kind: type[Node] | type[Link]) -> dict[str, Any]:
+def _record(item: Node | Link | RiskGroup, kind: type[Node] | type[Link] | type[RiskGroup]) -> dict[str, Any]:
     """Return the fields of a record that differ from their defaults."""
     fields = kind.__dataclass_fields__
     return {name: getattr(item, name) for name, field in fields.items() if getattr(item, name) != field.default}

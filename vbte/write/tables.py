@@ -7,13 +7,16 @@ from dataclasses import fields
 from typing import Any
 
 from vbte.demands import DemandMatrix
-from vbte.topology import Link, Node, Topology
+from vbte.topology import Link, Node, RiskGroup, Topology
+
+#: What a format holds that says how often SRLGs fail.
+RISK_FIGURES = "figures of srlgs"
 
 #: Always written, so that a reader's defaults and guesses never come into it.
 _ALWAYS = {"id", "source", "target", "capacity_gbps", "metric", "latency_ms", "cable"}
 
 
-def stated_facts(item: Node | Link) -> dict[str, Any]:
+def stated_facts(item: Node | Link | RiskGroup) -> dict[str, Any]:
     """Return the fields of a node or link that are not at their default, in order of declaration."""
     facts = {}
     for field in fields(item):
@@ -32,7 +35,8 @@ def facts_in_use(items: Sequence[Node] | Sequence[Link]) -> list[str]:
 def lost_facts(topology: Topology, *, held: frozenset[str]) -> tuple[str, ...]:
     """Return the fields that ``topology`` states and a format that holds only ``held`` loses."""
     used = dict.fromkeys([*facts_in_use(topology.nodes), *facts_in_use(topology.links)])
-    return tuple(name for name in used if name not in held)
+    lost = [name for name in used if name not in held]
+    return (*lost, *([RISK_FIGURES] if topology.risk_groups and RISK_FIGURES not in held else []))
 
 
 def demand_rows(demands: DemandMatrix) -> Iterator[dict[str, Any]]:
