@@ -162,10 +162,11 @@ def test_deltas_that_do_not_carry_the_re_plan_are_not_written(tmp_path: Path, mo
     plan = tmp_path / "plan"
     assert vbte("plan", "-t", "diamond", "-o", plan, "-q").exit_code == 0
     before = files_of(plan)
+    from vbte.delta import GroupChanges
     from vbte.failover import rewrite
 
     # The builder's own fault: the tables of the plan in force pass for those of the re-plan.
-    monkeypatch.setattr(rewrite, "rewritten_tables", lambda _, base: base)
+    monkeypatch.setattr(rewrite, "rewritten_tables", lambda _, base: (base, GroupChanges(0, 0, 0, 1)))
     refused = vbte("whatif", plan, "--replan", "--write")
     assert refused.exit_code == 5
     assert "nothing is written: cable" in refused.stderr

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import orjson
 
-from vbte.delta.groups import count_changes
+from vbte.delta.groups import GroupChanges, count_changes
 from vbte.delta.schema import SCHEMA, DeltaManifest, DeltaStep, DeviceDelta, Planned, Result, ScenarioFacts
 from vbte.delta.sections import KINDS, changed_section, section_delta
 from vbte.errors import InputError
@@ -42,9 +42,17 @@ def delta_id(manifest: Mapping[str, Any]) -> str:
 
 
 def delta_between(
-    base: Tables, result: Tables, scenario: ScenarioFacts, planned: list[Planned], *, limit: int | None = None
+    base: Tables,
+    result: Tables,
+    scenario: ScenarioFacts,
+    planned: list[Planned],
+    *,
+    limit: int | None = None,
+    counted: GroupChanges | None = None,
 ) -> Delta:
     """Return what makes ``result`` of ``base``; ``apply_delta`` gives exactly the bytes of ``result``.
+
+    ``limit`` is how many groups were allowed to differ, ``counted`` how many do where that is known already.
 
     Raises InputError for tables that do not have the same devices, realisation and limits.
     """
@@ -56,7 +64,7 @@ def delta_between(
             before, after = base.device_bytes[name], result.device_bytes[name]
             if before != after:
                 documents[name] = _device_delta(base.devices[name], result.devices[name], before, after)
-    counted = count_changes(base, result)
+    counted = counted or count_changes(base, result)
     manifest: DeltaManifest = {
         "schema": SCHEMA,
         "document": "manifest",

@@ -26,6 +26,12 @@ class GroupChanges:
         """All groups that differ."""
         return self.added + self.changed + self.removed
 
+    def with_more(self, other: GroupChanges) -> GroupChanges:
+        """Return the sums of both."""
+        return GroupChanges(
+            self.added + other.added, self.changed + other.changed, self.removed + other.removed, self.of + other.of
+        )
+
 
 def is_planned(group: str) -> bool:
     """Return whether a group is the plan's: its id joins egress and class by a slash, the IGP's ids have none."""
@@ -38,24 +44,25 @@ def count_changes(base: Tables, other: Tables) -> GroupChanges:
     A group of the same next hops and weights is the same, as long as the next hops lead over the same links: a segment
     list that stays as it is may take another way because the IGP does.
     """
-    added = changed = removed = of = 0
+    total = GroupChanges(0, 0, 0, 0)
     with no_cycle_search():
         for name in base.devices:
             table = base.devices[name]
-            before = _planned_groups(table)
-            of += len(before)
-            if base.device_bytes[name] == other.device_bytes[name]:
-                continue
-            hops, new_table = _hops(table), other.devices[name]
-            after, new_hops = _planned_groups(new_table), _hops(new_table)
-            added += len(after.keys() - before.keys())
-            removed += len(before.keys() - after.keys())
-            changed += sum(
-                _weights(before[group]) != _weights(after[group])
-                or _pinned(before[group], hops) != _pinned(after[group], new_hops)
-                for group in before.keys() & after.keys()
-            )
-    return GroupChanges(added, changed, removed, of)
+            same = base.device_bytes[name] == other.device_bytes[name]
+            total = total.with_more(_changes(table, table if same else other.devices[name]))
+    return total
+
+
+def _changes(before: DeviceTable, after: DeviceTable) -> GroupChanges:
+    old, new = _planned_groups(before), _planned_groups(after)
+    if before is after:
+        return GroupChanges(0, 0, 0, len(old))
+    old_hops, new_hops = _hops(before), _hops(after)
+    changed = sum(
+        _weights(old[group]) != _weights(new[group]) or _pinned(old[group], old_hops) != _pinned(new[group], new_hops)
+        for group in old.keys() & new.keys()
+    )
+    return GroupChanges(len(new.keys() - old.keys()), changed, len(old.keys() - new.keys()), len(old))
 
 
 def _planned_groups(table: DeviceTable) -> dict[str, NextHopGroup]:
@@ -76,8 +83,8 @@ def keep_groups(
     *,
     unused: bool = False,
     untouched: Mapping[str, Collection[str]] = MappingProxyType({}),
-) -> Tables:
-    """Return ``result`` with the base's own entry for every group that does what the base's does.
+) -> tuple[Tables, GroupChanges]:
+    """Return ``result`` with the base's own entry for every group that does what the base's does, and what differs.
 
     That is one of the same links and weights: planned shares may differ by less than weights can show, and segment
     lists may be spelt otherwise because the IGP now has other shortest paths. What was the only shortest path stays so
@@ -86,14 +93,15 @@ def keep_groups(
     those that are down included, which devices leave out by themselves; but for groups with a segment list that now
     leads another way.
     """
-    encoded = dict(result.device_bytes)
+    encoded, total = dict(result.device_bytes), GroupChanges(0, 0, 0, 0)
     with no_cycle_search():
-        for name, content in result.device_bytes.items():
-            before = base.device_bytes.get(name, content)
-            if content != before:
-                stay = untouched.get(name, ())
-                encoded[name] = encode(_kept(base.devices[name], result.devices[name], unused=unused, stay=stay))
-    return with_devices(result, encoded)
+        for name, content in base.device_bytes.items():
+            before = table = base.devices[name]
+            if content != result.device_bytes[name]:
+                table = _kept(before, result.devices[name], unused=unused, stay=untouched.get(name, ()))
+                encoded[name] = encode(table)
+            total = total.with_more(_changes(before, table))
+    return with_devices(result, encoded), total
 
 
 def with_devices(tables: Tables, encoded: Mapping[str, bytes]) -> Tables:

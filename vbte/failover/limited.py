@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vbte.allocate.around import against, allocate_around
 from vbte.bounds import link_weights, stage_problem, stage_sequence
-from vbte.delta import GroupChanges, count_changes, keep_groups
+from vbte.delta import GroupChanges, keep_groups
 from vbte.errors import InfeasibleError, InputError, SolverError
 from vbte.failover.untouched import Untouched, Ways, crossings, with_ways
 from vbte.instance import commodity_positions
@@ -61,8 +61,7 @@ def limited_replan(
     answer can be from the best of all. Raises InfeasibleError when all has to be carried and no plan was found that
     does so within the limit, InputError where classes are protected, whose reservations are planned together.
     """
-    tables = keep_groups(base, next_tables(best, base), unused=True)
-    groups = count_changes(base, tables)
+    tables, groups = keep_groups(base, next_tables(best, base), unused=True)
     if groups.total <= limit:
         return Limited(best, tables, groups)
     if any(rules.policy.protection is not None for rules in best.instance.rules):
@@ -183,8 +182,8 @@ class _Search:
         for k in filler:
             for device in self._untouched.devices(k):
                 stay.setdefault(device, set()).add(self._untouched.group(k))
-        tables = keep_groups(self._base, next_tables(plan, self._base), unused=True, untouched=stay)
-        return Limited(plan, tables, count_changes(self._base, tables), narrow.certificates)
+        tables, groups = keep_groups(self._base, next_tables(plan, self._base), unused=True, untouched=stay)
+        return Limited(plan, tables, groups, narrow.certificates)
 
     def _fixed(self, released: BoolArray) -> tuple[PathSet, FloatArray]:
         paths, flow = self._kept

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vbte.delta import Delta, GroupChanges, count_changes, keep_groups, planned_figures, walk_faults
+from vbte.delta import Delta, GroupChanges, keep_groups, planned_figures, walk_faults
 from vbte.delta.document import delta_between
 from vbte.delta.schema import ScenarioFacts
 from vbte.failover.limited import limited_replan, next_tables
@@ -46,22 +46,18 @@ def rewritten(best: Plan, how: Rewriting, profile: SolverProfile) -> Rewritten:
 
     With a limit the plan is another one, if need be. Raises InfeasibleError where there is none within the limit.
     """
-    plan, tables = best, None
-    if how.limit is not None:
+    if how.limit is None:
+        plan, (tables, groups) = best, rewritten_tables(best, how.base)
+    else:
         within = limited_replan(how.before, how.base, best, how.down, how.limit, profile)
-        plan, tables = within.plan, within.tables
-    tables = rewritten_tables(plan, how.base) if tables is None else tables
+        plan, tables, groups = within.plan, within.tables, within.groups
     facts, figures = scenario_facts(how.scenario, plan.instance.topology, how.down), planned_figures(plan)
-    return Rewritten(
-        plan,
-        delta_between(how.base, tables, facts, figures, limit=how.limit),
-        count_changes(how.base, tables),
-        tuple(walk_faults(tables, plan.instance, facts, figures)),
-    )
+    delta = delta_between(how.base, tables, facts, figures, limit=how.limit, counted=groups)
+    return Rewritten(plan, delta, groups, tuple(walk_faults(tables, plan.instance, facts, figures)))
 
 
-def rewritten_tables(plan: Plan, base: Tables) -> Tables:
-    """Return a re-plan's tables, the next of the base in sequence, with what does the same kept as it is."""
+def rewritten_tables(plan: Plan, base: Tables) -> tuple[Tables, GroupChanges]:
+    """Return a re-plan's tables, the next of the base in sequence, what does the same kept, and what differs."""
     return keep_groups(base, next_tables(plan, base))
 
 
