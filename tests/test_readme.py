@@ -37,6 +37,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert done.returncode == 0, done.stderr
     for day in ("monday", "tuesday"):
         shutil.copy(folder / "demands.csv", folder / f"{day}.csv")
+    windows = "schema: vbte.windows/1\nwindows: [{nodes: [north]}, {nodes: [south]}]\n"
+    (folder / "windows.yaml").write_text(windows, encoding="utf-8")
     return folder
 
 
