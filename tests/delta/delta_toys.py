@@ -12,7 +12,7 @@ import orjson
 from toys import cable, demands, model, network, of_class
 from toys import plan as planned
 
-from vbte.delta import Answer, Delta, deltas_to_files
+from vbte.delta import Delta, DeltaWriter
 from vbte.delta.document import delta_id, encode_delta
 from vbte.failover import Replan, Replanning, WhatIf, what_if
 from vbte.plan import Plan
@@ -61,9 +61,13 @@ def write(directory: Path, realisation: str, family: str = "cable") -> Path:
     """A plan directory with its deltas."""
     answer = answered(realisation, family)
     names = [one.name for one in answer.scenarios.scenarios]
-    answers = [Answer(name, one.delta, one.fault) for name, one in zip(names, answer.replans, strict=True)]
-    deltas = deltas_to_files(answer.tables.manifest["plan"], answers)
-    files = {**realise(answer.plan).files(), **{f"failover/{name}": content for name, content in deltas.items()}}
+    files = dict(realise(answer.plan).files())
+    writer = DeltaWriter(
+        answer.tables.manifest["plan"], names, lambda name, content: files.update({f"failover/{name}": content})
+    )
+    for name, one in zip(names, answer.replans, strict=True):
+        writer.take(name, one.delta, one.fault)
+    writer.finish()
     for name, content in files.items():
         file = directory / name
         file.parent.mkdir(parents=True, exist_ok=True)

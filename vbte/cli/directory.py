@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -92,10 +92,14 @@ def publish(directory: Path, files: Mapping[str, bytes]) -> None:
         write_files(staged, files)
 
 
-def publish_deltas(directory: Path, files: Mapping[str, bytes]) -> None:
-    """Make a plan directory's ``failover/`` hold exactly ``files``, in one step; the plan stays as it is."""
+@contextmanager
+def staged_deltas(directory: Path) -> Iterator[Callable[[str, bytes], None]]:
+    """Yield a function that puts a file (relative path, content) into a plan directory's ``failover/`` to be.
+
+    It takes the place of the old one, whole, when the block ends well; the plan stays as it is.
+    """
     with staged_directory(directory / DELTAS) as staged:
-        write_files(staged, files)
+        yield lambda name, content: write_files(staged, {name: content})
 
 
 def _lock_file(lock: Path) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from rich.text import Text
 
 from vbte.cli.console import output, progress
 from vbte.cli.crew import chosen_crew
-from vbte.cli.directory import locked, publish_deltas, real_directory
-from vbte.delta import Answer, count_changes, deltas_to_files
+from vbte.cli.directory import locked, real_directory, staged_deltas
+from vbte.delta import DeltaWriter, count_changes
 from vbte.delta.schema import DIRECTORY
 from vbte.errors import GuardrailError, UsageError
 from vbte.failover import (
@@ -67,29 +67,36 @@ def run_what_if(request: WhatIfRequest) -> None:
     tables does not agree; then nothing is written.
     """
     _require_replan(request)
+    if not request.write:
+        _show(request, *_answered(request))
+        return
     directory = real_directory(request.directory)
-    with locked(directory) if request.write else nullcontext():
-        answer, document, disagreements = _answered(request)
-        first = answer.answers[0]
-        named = list(zip((one.name for one in first.scenarios.scenarios), first.replans, strict=False))
-        astray = [f"{name}: {fault}" for name, one in named for fault in one.astray]
-        if request.write and not disagreements and not astray:
-            answers = [Answer(name, one.delta, one.fault) for name, one in named]
-            publish_deltas(directory, deltas_to_files(first.tables.manifest["plan"], answers))
+    with locked(directory), staged_deltas(directory) as put:
+        answer, document, denied = _answered(request, put)
+        _show(request, answer, document, denied)
+        astray = _astray(answer)
+        if astray:
+            more = f" (and {len(astray) - 1} more)" if len(astray) > 1 else ""
+            raise GuardrailError(f"nothing is written: {astray[0]}{more}")
+    if not request.as_json:
+        output().print(Text(f"written to {request.directory / DIRECTORY}"), soft_wrap=True)
+
+
+def _show(request: WhatIfRequest, answer: WhatIfEach, document: dict[str, Any], denied: int) -> None:
     if request.as_json:
         option = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
         output().file.write(orjson.dumps(document, option=option).decode())
     else:
         output().print(what_if_view(document, request.top))
-    if disagreements:
-        noun = "figure" if disagreements == 1 else "figures"
-        where = f"{disagreements} {noun} of {first.scenarios.origin}"
+    if denied:
+        where = f"{denied} {'figure' if denied == 1 else 'figures'} of {answer.answers[0].scenarios.origin}"
         raise GuardrailError(f"{where}: the walk of the written tables says otherwise")
-    if astray:
-        more = f" (and {len(astray) - 1} more)" if len(astray) > 1 else ""
-        raise GuardrailError(f"nothing is written: {astray[0]}{more}")
-    if request.write and not request.as_json:
-        output().print(Text(f"written to {request.directory / DIRECTORY}"), soft_wrap=True)
+
+
+def _astray(answer: WhatIfEach) -> list[str]:
+    first = answer.answers[0]
+    named = zip((one.name for one in first.scenarios.scenarios), first.replans, strict=True)
+    return [f"{name}: {fault}" for name, one in named for fault in one.astray]
 
 
 def _require_replan(request: WhatIfRequest) -> None:
@@ -104,17 +111,27 @@ def _require_replan(request: WhatIfRequest) -> None:
             raise UsageError(f"{option} goes with --replan")
 
 
-def _answered(request: WhatIfRequest) -> tuple[WhatIfEach, dict[str, Any], int]:
-    """Return the answer for one demand matrix or all, as a document, and how many figures the walk denies."""
+def _answered(
+    request: WhatIfRequest, put: Callable[[str, bytes], None] | None = None
+) -> tuple[WhatIfEach, dict[str, Any], int]:
+    """Return the answer for one demand matrix or all, as a document, and how many figures the walk denies.
+
+    Deltas are put where ``put`` says as they come: all of them may take more memory than there is.
+    """
     plan, tables = read_plan(request.directory), tables_from_directory(request.directory)
     with progress(quiet=request.quiet or request.as_json) as say, chosen_crew(request.workers, request.cluster) as crew:
         scenarios = chosen_scenarios(request.scenarios, plan.instance.topology, request.cutoff)
         limit = None if request.max_changed_groups is None else changed_groups(request.max_changed_groups, tables)
-        how = Replanning(request.solver, crew, say, request.write, limit) if request.replan else None
+        names = [scenario.name for scenario in scenarios.scenarios]
+        writer = None if put is None else DeltaWriter(tables.manifest["plan"], names, put)
+        take = None if writer is None else lambda name, one: writer.take(name, one.delta, one.fault)
+        how = Replanning(request.solver, crew, say, request.write, limit, take) if request.replan else None
         if request.matrix is None:
             answer = what_if_each(plan, tables, scenarios, replan=how)
         else:
             answer = WhatIfEach((what_if(plan, tables, scenarios, matrix=request.matrix - 1, replan=how),))
+        if writer is not None:
+            writer.finish()
         worst = answer.worst_first[: request.walk]
         walked = [worst[answer.worst_matrix[worst] == at] for at in range(len(answer.answers))]
         denied = [confirm(tables, one, some) for one, some in zip(answer.answers, walked, strict=True)]

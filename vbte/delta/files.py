@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,15 +34,6 @@ _REMEDY = "write the deltas again"
 _DIGITS = 16
 
 
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """What became of a scenario: a delta, or why there is no re-plan."""
-
-    scenario: str
-    delta: Delta | None
-    fault: str = ""
-
-
 def directory_names(scenarios: Sequence[str]) -> list[str]:
     """Return a directory for each scenario: safe for any name, and apart on file systems that fold case.
 
@@ -63,28 +53,36 @@ def _with_digest(name: str, scenario: str) -> str:
     return f"{name[:80]}%~{digest}"
 
 
-def deltas_to_files(base: str, answers: Sequence[Answer]) -> dict[str, bytes]:
-    """Return the files of all scenarios of the plan with id ``base``: path relative to ``failover/`` -> content."""
-    files: dict[str, bytes] = {}
-    entries: list[IndexEntry] = []
-    for answer, directory in zip(answers, directory_names([one.scenario for one in answers]), strict=True):
+class DeltaWriter:
+    """Puts the deltas of scenarios into files, one after the other as they come, and the index at the end.
+
+    ``put`` takes a path relative to ``failover/`` and the content; ``base`` is the id of the plan they are made for.
+    """
+
+    def __init__(self, base: str, scenarios: Sequence[str], put: Callable[[str, bytes], object]) -> None:
+        self._base, self._put = base, put
+        self._directory = dict(zip(scenarios, directory_names(scenarios), strict=True))
+        self._entries: dict[str, IndexEntry] = {}
+
+    def take(self, scenario: str, delta: Delta | None, fault: str = "") -> None:
+        """Put a scenario's files, or note why it has none."""
         entry: IndexEntry = {
-            "scenario": answer.scenario, "directory": None, "sha256": None, "result": None,
-            "fault": answer.fault or None,
+            "scenario": scenario, "directory": None, "sha256": None, "result": None, "fault": fault or None,
         }  # fmt: skip
-        if answer.delta is not None:
-            manifest = encode_delta(answer.delta.manifest)
-            entry |= {
-                "directory": directory,
-                "sha256": sha256(manifest),
-                "result": answer.delta.manifest["result"]["plan"],
-            }
-            files[f"{directory}/{MANIFEST_FILE}"] = manifest
-            for name, document in answer.delta.devices.items():
-                files[f"{directory}/{device_file(name)}"] = encode_delta(document)
-        entries.append(entry)
-    index: Index = {"schema": SCHEMA, "document": "index", "base": base, "scenarios": entries}
-    return {INDEX_FILE: encode_delta(index), **files}
+        if delta is not None:
+            directory, manifest = self._directory[scenario], encode_delta(delta.manifest)
+            entry["directory"], entry["sha256"] = directory, sha256(manifest)
+            entry["result"] = delta.manifest["result"]["plan"]
+            self._put(f"{directory}/{MANIFEST_FILE}", manifest)
+            for name, content in delta.device_bytes.items():
+                self._put(f"{directory}/{device_file(name)}", content)
+        self._entries[scenario] = entry
+
+    def finish(self) -> None:
+        """Put the index."""
+        listed = [self._entries[name] for name in self._directory]
+        index: Index = {"schema": SCHEMA, "document": "index", "base": self._base, "scenarios": listed}
+        self._put(INDEX_FILE, encode_delta(index))
 
 
 def read_index(plan: str | os.PathLike[str]) -> Index | None:

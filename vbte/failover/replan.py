@@ -65,7 +65,8 @@ class Replan:
 class Replanning:
     """How to re-plan: with which solver, and by whom (see ``vbte.optimize_many`` for ``workers``).
 
-    With ``deltas`` each re-plan is written as what it changes in the plan's tables, and walked. At most
+    With ``deltas`` each re-plan is written as what it changes in the plan's tables, and walked; ``take``, where given,
+    gets each re-plan as it comes, by the name of its scenario, and none is kept but for its figures. At most
     ``max_changed_groups`` of the tables' groups may change then, None for any number (``vbte.failover.limited``).
     """
 
@@ -74,6 +75,7 @@ class Replanning:
     progress: Callable[[str], None] | None = None
     deltas: bool = False
     max_changed_groups: int | None = None
+    take: Callable[[str, Replan], object] | None = None
 
     @property
     def rewrites(self) -> bool:
@@ -113,6 +115,19 @@ def replan_each(
         for scenario, down in _each(scenarios)
     ]
     say = how.progress or (lambda _: None)
+    for position, found in enumerate(
+        _found(jobs, crew, say, scenarios, [plan, plan, tables] if how.rewrites else [plan])
+    ):
+        if how.take is not None:
+            how.take(scenarios.scenarios[position].name, found[0])
+            found = tuple(replace(one, delta=None) for one in found)
+        yield found
+
+
+def _found(
+    jobs: Sequence[_Job], crew: Crew | None, say: Callable[[str], None], scenarios: ScenarioSet, shared: list[object]
+) -> Iterator[tuple[Replan, ...]]:
+    """Yield what becomes of each job; ``shared`` is what each of them refers to."""
     if crew is None:
         for position, job in enumerate(jobs):
             say(f"re-plan {position + 1} of {len(jobs)}")
@@ -122,8 +137,7 @@ def replan_each(
         progress=lambda done, total: say(f"{done} of {total} scenarios re-planned"),
         name=lambda position: f"re-plan of {scenarios.scenarios[position].name!r}",
     )
-    shared = [part for _ in jobs for part in ((plan, plan, tables) if how.rewrites else (plan,))]
-    for _, found in run_each(_replan, jobs, crew, shared=shared, watch=watch):
+    for _, found in run_each(_replan, jobs, crew, shared=shared * len(jobs), watch=watch):
         yield found
 
 

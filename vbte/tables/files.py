@@ -20,6 +20,7 @@ from vbte.tables.manifest import device_file, plan_id, sha256
 from vbte.tables.schema import Devices, DeviceTable, Manifest, Route
 
 Document = TypeVar("Document", Manifest, DeviceTable)
+Stored = TypeVar("Stored")
 
 #: Directory of the tables within a plan's directory.
 DIRECTORY = "tables"
@@ -42,8 +43,8 @@ def no_cycle_search() -> Iterator[None]:
             gc.enable()
 
 
-class StoredDevices(Mapping[str, DeviceTable]):
-    """Device documents by device, kept as the bytes of their files: asking for one decodes it, each time anew.
+class StoredDocuments(Mapping[str, Stored]):
+    """Documents by device, kept as the bytes of their files: asking for one decodes it, each time anew.
 
     As Python objects the documents of a large network take ten times the memory of their files.
     """
@@ -51,10 +52,10 @@ class StoredDevices(Mapping[str, DeviceTable]):
     def __init__(self, encoded: Mapping[str, bytes]) -> None:
         self._encoded = encoded
 
-    def __getitem__(self, device: str) -> DeviceTable:
+    def __getitem__(self, device: str) -> Stored:
         with no_cycle_search():
-            table: DeviceTable = orjson.loads(self._encoded[device])
-        return table
+            document: Stored = orjson.loads(self._encoded[device])
+        return document
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._encoded)
@@ -64,6 +65,10 @@ class StoredDevices(Mapping[str, DeviceTable]):
 
     def __contains__(self, device: object) -> bool:
         return device in self._encoded
+
+
+class StoredDevices(StoredDocuments[DeviceTable]):
+    """Device tables, kept as the bytes of their files."""
 
 
 @dataclass(frozen=True, eq=False)
