@@ -171,3 +171,22 @@ def test_deltas_that_do_not_carry_the_re_plan_are_not_written(tmp_path: Path, mo
     assert refused.exit_code == 5
     assert "nothing is written: cable" in refused.stderr
     assert files_of(plan) == before
+
+
+def test_hostile_names_of_scenarios_stay_inside_their_directory(tmp_path: Path) -> None:
+    plan, mine = tmp_path / "plan", tmp_path / "mine.json"
+    assert vbte("plan", "-t", "diamond", "-o", plan, "-q").exit_code == 0
+    names = ["../../../etc/passwd", "Ditch", "ditch", "con", "manifest.json", "index.json", ".hidden", "x" * 300]
+    links = orjson.loads((plan / "plan.json").read_bytes())["topology"]["links"]
+    scenarios = [{"name": name, "links": [link["id"]]} for name, link in zip(names, links, strict=True)]
+    mine.write_bytes(orjson.dumps({"schema": "vbte.scenarios/1", "scenarios": scenarios}))
+    done = vbte("whatif", plan, "--scenarios", mine, "--replan", "--write", "-q", "--walk", 0)
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.json", "plan"]
+    folders = [path.name for path in (plan / "failover").iterdir() if path.is_dir()]
+    assert len({name.casefold() for name in folders} | {"index.json"}) == len(names) + 1
+    told = [
+        orjson.loads((plan / "failover" / name / "manifest.json").read_bytes())["scenario"]["name"] for name in folders
+    ]
+    assert sorted(told) == sorted(names)
+    assert vbte("check", plan).exit_code == 0

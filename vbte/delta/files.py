@@ -37,10 +37,11 @@ _DIGITS = 16
 def directory_names(scenarios: Sequence[str]) -> list[str]:
     """Return a directory for each scenario: safe for any name, and apart on file systems that fold case.
 
-    Names that differ in case alone end in a digest, all of them, so that none depends on which came first.
+    Names that differ in case alone end in a digest, all of them, so that none depends on which came first; so does one
+    that is the index's.
     """
     safe = [safe_file_name(name) for name in scenarios]
-    folded = Counter(name.casefold() for name in safe)
+    folded = Counter([INDEX_FILE, *(name.casefold() for name in safe)])
     return [
         name if folded[name.casefold()] == 1 else _with_digest(name, scenario)
         for name, scenario in zip(safe, scenarios, strict=True)

@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
@@ -28,6 +29,8 @@ from vbte.solve import SolverProfile
 from vbte.solve.load import load_solver, with_threads_within
 from vbte.tables import build_tables
 from vbte.topology import BoolArray, FloatArray
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -132,19 +135,33 @@ class _Looker:
         """Look at sets of windows that nobody has looked at yet."""
         wanted = [one for one in dict.fromkeys(sets) if not {(one, True), (one, on_top)} & self.known.keys()]
         jobs = [self._job(one, self.how.on_top if on_top else None) for one in wanted]
+        names = [", ".join(self.windows[at].name for at in sorted(one)) for one in wanted]
+        found = self._each(_drained, jobs, names)
+        for position, (one, drained) in enumerate(zip(wanted, found, strict=True)):
+            top = drained.on_top
+            if top is not None:
+                failed = top.scenarios.failed_links(slice(0, len(top.scenarios)))
+                more = [replace(jobs[position], down=jobs[position].down | down) for down in failed.T]
+                called = [f"{names[position]} + {scenario.name}" for scenario in top.scenarios.scenarios]
+                arrives = np.stack(self._each(_delivered, more, called), axis=-1) if more else top.repaired_lost_gbps
+                before = np.stack([matrix.before_gbps for matrix in drained.matrices])[:, :, None]
+                drained = replace(drained, on_top=replace(top, replanned_lost_gbps=np.maximum(before - arrives, 0.0)))
+            self.known[one, on_top] = replace(drained, windows=tuple(sorted(one)))
+
+    def _each(self, work: Callable[[_Job], T], jobs: Sequence[_Job], names: Sequence[str]) -> list[T]:
+        """Return what becomes of each job, here or by workers."""
         say = self.how.progress or (lambda _: None)
         if self.crew is None or len(jobs) < 2:
-            for position, (one, job) in enumerate(zip(wanted, jobs, strict=True)):
-                say(f"{', '.join(self.windows[at].name for at in sorted(one))} ({position + 1} of {len(jobs)})")
-                self.known[one, on_top] = replace(_drained(job), windows=tuple(sorted(one)))
-            return
+            results = []
+            for position, job in enumerate(jobs):
+                say(f"{names[position]} ({position + 1} of {len(jobs)})")
+                results.append(work(job))
+            return results
         watch = Watch(
-            progress=lambda done, total: say(f"{done} of {total} looked at"),
-            name=lambda position: f"window {self.windows[min(wanted[position])].name!r}",
+            progress=lambda done, total: say(f"{done} of {total} looked at"), name=lambda position: names[position]
         )
         shared = [part for job in jobs for part in (job.plan, job.instance)]
-        for position, found in run_each(_drained, jobs, self.crew, shared=shared, watch=watch):
-            self.known[wanted[position], on_top] = replace(found, windows=tuple(sorted(wanted[position])))
+        return [found for _, found in run_each(work, jobs, self.crew, shared=shared, watch=watch)]
 
     def _job(self, jobs: frozenset[int], on_top: Family | str | None) -> _Job:
         chosen = [self.windows[at] for at in sorted(jobs)]
@@ -227,18 +244,20 @@ def _at_nodes(plan: Plan, nodes: Collection[str], matrix: int) -> FloatArray:
 
 
 def _on_top(job: _Job, found: Plan, matrices: Sequence[DrainedMatrix]) -> OnTop:
+    """Return what each failure takes after the devices' own repair; after re-plans nobody knows yet (NaN)."""
     scenarios = family(found.instance.topology, str(job.on_top))
     tables = build_tables(found)
-    repaired, replanned = (np.full((len(matrices), len(job.instance.rules), len(scenarios)), np.nan) for _ in range(2))
+    repaired = np.zeros((len(matrices), len(job.instance.rules), len(scenarios)))
     for at, matrix in enumerate(matrices):
         arrives = what_if(found, tables, scenarios, matrix=at).repair.delivered_gbps
         repaired[at] = np.maximum(matrix.before_gbps[:, None] - arrives, 0.0)
-    for position in range(len(scenarios)):
-        down = job.down | scenarios.failed_links(slice(position, position + 1))[:, 0]
-        try:
-            left, other = _replanned(job, down)
-        except VbteError:
-            continue
-        for at, figures in enumerate(_figures(left, other)):
-            replanned[at, :, position] = np.maximum(matrices[at].before_gbps - figures.delivered_gbps, 0.0)
-    return OnTop(scenarios, repaired, replanned)
+    return OnTop(scenarios, repaired, np.full_like(repaired, np.nan))
+
+
+def _delivered(job: _Job) -> FloatArray:
+    """Return what a re-plan delivers, (T, n_classes), NaN where there is none."""
+    try:
+        left, found = _replanned(job, job.down)
+    except VbteError:
+        return np.full((job.instance.n_matrices, len(job.instance.rules)), np.nan)
+    return np.stack([figures.delivered_gbps for figures in _figures(left, found)])
