@@ -22,6 +22,7 @@ ORDER = (
     "solving",
     "forms",
     "tables",
+    "few_changes",
     "local_repair",
     "chain",
     "scale",

@@ -98,7 +98,8 @@ class _Search:
         self._untouched = Untouched(base, instance, np.flatnonzero(down).tolist())
         self._ways = self._repaired()
         self._losers = self._worst_first(lost_gbps)
-        self._served = self._unit[list(self._ways)]
+        hurt = [k for k in self._lost.tolist() if k not in self._ways]
+        self._served = np.setdiff1d(self._unit[self._lost], self._unit[hurt])
 
     def _units(self) -> NDArray[np.intp]:
         instance = self._instance
@@ -108,10 +109,9 @@ class _Search:
         return np.asarray(np.unique(keys, return_inverse=True)[1], dtype=np.intp)
 
     def _repaired(self) -> dict[int, Ways]:
-        """Return the ways of commodities that lost something and arrive in full without a change, all of a unit's."""
+        """Return the ways of commodities that lost something and still arrive in full without a change."""
         found = {k: self._untouched.ways(k) for k in self._lost.tolist() if self._before_gbps[k] > 0}
-        broken = {int(self._unit[k]) for k, ways in found.items() if ways is None}
-        return {k: ways for k, ways in found.items() if ways is not None and int(self._unit[k]) not in broken}
+        return {k: ways for k, ways in found.items() if ways is not None}
 
     def _worst_first(self, lost_gbps: FloatArray) -> Units:
         """Return the units that lost something: the most important, those that nothing serves, the largest first."""
