@@ -7,7 +7,7 @@ import pytest
 from failover_toys import LONG, REALISATIONS, SHORT, asked, gold_and_bulk, ladder
 from limited_toys import best_within, random_plan
 from tables.table_toys import plan_of
-from toys import cable, carry_all, demands, network, of_class
+from toys import cable, carry_all, demands, model, network, of_class
 from toys import plan as planned
 
 from vbte.delta import apply_delta, count_changes
@@ -115,9 +115,19 @@ def test_a_class_that_may_fill_a_part_of_a_link_has_what_others_of_it_leave() ->
 
 def test_several_matrices_count_together() -> None:
     quiet, busy = demands(("a", "d", 2.0)), demands(("a", "d", 6.0))
-    from toys import model
-
     plan = planned(ladder(), [quiet, busy], model([{"kind": "admitted"}]))
     for found in within(plan, 1).replans:
         assert found.groups is not None
         assert found.stages[0].value == pytest.approx(4.0)
+
+
+def test_protected_classes_are_planned_as_a_whole_or_not_at_all() -> None:
+    classes = [{"name": "gold", "protection": {"kind": "robust", "against": "cable", "where_impossible": "exempt"}}]
+    wanted = model([{"kind": "admitted"}], coupling="sequential", classes=classes)
+    parts = [cable("a-b", 10.0), cable("b-d", 10.0), cable("a-c", 10.0), cable("c-d", 10.0)]
+    plan = planned(network(*parts), demands(("a", "d", 4.0, of_class("gold"))), wanted)
+    few, whole = within(plan, 0), within(plan, None)
+    for found, best in zip(few.replans, whole.replans, strict=True):
+        assert best.groups is not None
+        assert bool(found.fault) == (best.groups.total > 0)
+        assert "protected classes" in found.fault or not found.fault

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -11,10 +12,14 @@ from typing import Any
 import jsonschema
 import pytest
 from failover_toys import gold_and_bulk, ladder
+from toys import cable, demands, model, network
+from toys import plan as planned
 
 from vbte.errors import InputError
 from vbte.failover import Window, drain, read_windows
 from vbte.failover.windows import SCHEMA, WINDOW_FIELDS
+from vbte.read import read_topology
+from vbte.scenarios import stated_components
 
 PUBLISHED: dict[str, Any] = json.loads((files("vbte.failover") / "schemas" / "windows-1.json").read_text())
 PLAN = gold_and_bulk("source-routed", ladder(srlgs=("x",)))
@@ -60,6 +65,22 @@ def test_the_published_schema_knows_the_same_fields() -> None:
     assert set(PUBLISHED["properties"]["windows"]["items"]["properties"]) == set(WINDOW_FIELDS)
     for broken in ({"start": "2030-01-31T22:00Z", "cables": ["a-b"]}, {"name": "it"}, {"cables": "a-b"}):
         assert not validator.is_valid({"schema": SCHEMA, "windows": [broken]})
+
+
+def test_the_examples_on_the_page_are_read(tmp_path: Path) -> None:
+    page = (files("vbte.failover") / "README.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    (windows,) = [one for one in examples if SCHEMA in one]
+    (risks,) = [one for one in examples if one.startswith("links:")]
+    (tmp_path / "t.yaml").write_text("schema: vbte.topology/1\nnodes: [ams, par]\n" + risks)
+    topology = read_topology(tmp_path / "t.yaml")
+    assert topology.links[0].srlgs == ("alps",)
+    assert [one.probability for one in stated_components(topology)] == [1e-4, pytest.approx(12 / 20012)]
+    real = network(cable("ams-par", 10.0), cable("par-fra", 10.0))
+    plan = planned(real, [demands(("ams", "par", 1.0)), demands(("par", "fra", 1.0))], model())
+    (tmp_path / "night.csv").write_text("source,destination,volume_gbps\nams,fra,1\n")
+    (tmp_path / "w.yaml").write_text(windows)
+    assert [window.name for window in read_windows(tmp_path / "w.yaml", plan.instance)] == ["splice", "upgrade", "swap"]
 
 
 @pytest.mark.parametrize(
