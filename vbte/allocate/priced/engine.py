@@ -23,6 +23,7 @@ from vbte.allocate.priced.exchange import FIGURE_SHARE, exact_prices, last_price
 from vbte.allocate.priced.market import Group, Market, build_groups
 from vbte.allocate.priced.outlook import FLOW_KINDS, Outlook, look_out, market
 from vbte.allocate.priced.primal import Routes, cut, fitted, near_shortest
+from vbte.allocate.priced.refine import Refined, refinable, refined
 from vbte.allocate.priced.routing import AllPaths
 from vbte.allocate.priced.warm import carried_over
 from vbte.allocate.settle import settle
@@ -72,6 +73,9 @@ LEFT_OVER = 0.1
 
 #: Traffic that misses the room by more than this times the gap asked for is not made into a plan.
 WORTH_CUTTING = 10.0
+
+#: Goals below this are reached by the end game, which is worth trying on traffic that misses the room by this share.
+REFINED_BELOW, WORTH_REFINING = 1.0, 0.03
 
 #: An earlier plan that comes out with more than this times the gap asked for says nothing about which links matter now.
 NEAR_ENOUGH = 10.0
@@ -182,15 +186,38 @@ class _Search:
         carried = float(sum(flow.sum(dtype=np.float64) for flow in near.traffic.flows))
         # What the barrier keeps free will be filled.
         misfit = near.misfit - step.barrier
-        if misfit > WORTH_CUTTING * self.goal * carried and not last and not self._must_stop():
+        refines = self.goal < REFINED_BELOW and refinable(found, self.before.instance)
+        worth_cutting = max(WORTH_REFINING if refines else 0.0, WORTH_CUTTING * self.goal)
+        if misfit > worth_cutting * carried and not last and not self._must_stop():
             self.tools.progress(f"not worth a plan yet: off by {misfit / carried:.2e}")
             return found, prices
         smooth = [(found, prices), (found, near.prices)]
         routes = cut(found, near)
-        routes = fitted(self.before.instance, self.tools.oracle, found, routes, LEFT_OVER * self.precision)
+        better = self._refined(found, routes, outlook) if refines else None
+        if better is None:
+            routes = fitted(self.before.instance, self.tools.oracle, found, routes, LEFT_OVER * self.precision)
+        else:
+            routes = better.routes
+            smooth.append((found, better.prices))
         self._keep(self._candidate(routes, outlook), outlook, smooth)
         self.tools.progress(f"a plan: gap {self.best_gap:.2e}")
         return found, prices
+
+    def _refined(self, found: Market, routes: Routes, outlook: Outlook) -> Refined | None:
+        guide = exact_prices(found, outlook) if outlook.trusted else None
+        return refined(self.tools, found, routes, guide, self._may_be_lost(found, outlook))
+
+    def _may_be_lost(self, found: Market, outlook: Outlook) -> float:
+        """Return what may be lost of a market's worth so that each stage's gap is half of the goal or less."""
+        if self.before.instance.model.admission is Admission.ALL:
+            return 1e-9 * found.forced_worth
+        scale = max(float(self.first.most_gbps.sum()), 1e-300)
+        worths = [
+            found.multiplier[one.priority] * one.held_at / scale
+            for one in outlook.certificates
+            if one.kind is StageKind.ADMITTED and one.priority in found.multiplier
+        ]
+        return 0.5 * self.goal * min((worth for worth in worths if worth > 0), default=0.0)
 
     def _replanned(self, previous: Plan) -> tuple[Outlook, FloatArray] | None:
         """Keep the plan that follows from an earlier one; return where to go on, None if it says too little."""
@@ -207,8 +234,13 @@ class _Search:
         mine = np.flatnonzero(self.first.scope[earlier.paths.commodity])
         scale = float(self.first.most_gbps.sum())
         routes = Routes(select_paths(earlier.paths, mine), earlier.flow_gbps[mine] / scale, prices)
-        routes = fitted(self.before.instance, self.tools.oracle, found, routes, LEFT_OVER * self.precision)
-        self._keep(self._candidate(routes, outlook), outlook, [(found, prices)])
+        better = self._refined(found, routes, outlook) if refinable(found, self.before.instance) else None
+        if better is None:
+            routes = fitted(self.before.instance, self.tools.oracle, found, routes, LEFT_OVER * self.precision)
+            smooth = [(found, prices)]
+        else:
+            routes, smooth = better.routes, [(found, better.prices)]
+        self._keep(self._candidate(routes, outlook), outlook, smooth)
         self.tools.progress(f"paths of the previous plan: gap {self.best_gap:.2e}")
         near = exact is not None and outlook.trusted and self.best_gap <= NEAR_ENOUGH * self.goal
         return (outlook, prices) if near else None

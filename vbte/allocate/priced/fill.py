@@ -51,6 +51,18 @@ class Crossings:
         """Return what path flows (P,) put on each slot, shape (n_slots,)."""
         return np.asarray(self._matrix @ flow)
 
+    def cost(self, price: FloatArray) -> FloatArray:
+        """Return the sum of ``price`` (n_slots,) along each path, shape (P,)."""
+        return np.asarray(self._matrix.T @ price)
+
+    def rows(self, slots: NDArray[np.intp], n_rows: int) -> csc_array[np.float64]:
+        """Return which paths cross which of ``slots``, one row each, as the first of ``n_rows`` rows."""
+        row = np.full(self.n_slots, -1, dtype=np.int32)
+        row[slots] = np.arange(len(slots), dtype=np.int32)
+        kept = row[self.slot] >= 0
+        start = np.concatenate([[0], np.cumsum(kept)])[self.start].astype(np.int32)
+        return csc_array((self.ones[: int(start[-1])], row[self.slot[kept]], start), shape=(n_rows, len(start) - 1))
+
     def least_share(self, share: FloatArray) -> FloatArray:
         """Return the least ``share`` (n_slots,) of at most 1 along each path, shape (P,)."""
         least = np.ones(len(self.start) - 1)
