@@ -300,7 +300,8 @@ def _assembled(parts: list[tuple[Positions, FloatArray, PathSet]], commodities: 
 
 def merged_paths(parts: list[PathSet]) -> PathSet:
     """Return all non-empty paths of several sets as one, sorted by commodity."""
-    whole = parts[0] if len(parts) == 1 else joined_rows(parts)
+    filled = [part for part in parts if len(part)] or parts[:1]
+    whole = filled[0] if len(filled) == 1 else joined_rows(filled)
     return select_paths(whole, np.flatnonzero(whole.hops > 0), by_commodity=True)
 
 

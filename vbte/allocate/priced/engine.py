@@ -23,7 +23,7 @@ from vbte.allocate.priced.exchange import FIGURE_SHARE, exact_prices, last_price
 from vbte.allocate.priced.market import Group, Market, build_groups
 from vbte.allocate.priced.outlook import FLOW_KINDS, Outlook, look_out, market
 from vbte.allocate.priced.primal import Routes, cut, fitted, near_shortest
-from vbte.allocate.priced.refine import Refined, refinable, refined
+from vbte.allocate.priced.refine import Refined, firmly_ordered, refinable, refined
 from vbte.allocate.priced.routing import AllPaths
 from vbte.allocate.priced.warm import carried_over
 from vbte.allocate.settle import settle
@@ -50,6 +50,10 @@ class Level:
 #: The first descents, which only have to show which links matter. Starting hot is what makes networks converge where
 #: thousands of links have a price; where few have, the first or second shows them all.
 SCOUTS = (Level(0.5, 1e-2, 30, 0), Level(0.22, 5e-3, 40, 0), Level(0.11, 3e-3, 60, 0))
+
+#: Where not all has to be carried, an earlier plan without this share of its traffic says little about who is admitted
+#: now, and over which links: looking afresh is faster than mending it.
+TOO_MUCH_LOST = 0.02
 
 #: What follows, until the gap is small enough.
 LEVELS = (
@@ -193,12 +197,13 @@ class _Search:
             return found, prices
         smooth = [(found, prices), (found, near.prices)]
         routes = cut(found, near)
-        better = self._refined(found, routes, outlook) if refines else None
+        firm = firmly_ordered(found, self.before.instance)
+        better = self._refined(firm, routes, outlook) if refines else None
         if better is None:
             routes = fitted(self.before.instance, self.tools.oracle, found, routes, LEFT_OVER * self.precision)
         else:
             routes = better.routes
-            smooth.append((found, better.prices))
+            smooth.append((firm, better.routes.prices))
         self._keep(self._candidate(routes, outlook), outlook, smooth)
         self.tools.progress(f"a plan: gap {self.best_gap:.2e}")
         return found, prices
@@ -210,7 +215,7 @@ class _Search:
     def _may_be_lost(self, found: Market, outlook: Outlook) -> float:
         """Return what may be lost of a market's worth so that each stage's gap is half of the goal or less."""
         if self.before.instance.model.admission is Admission.ALL:
-            return 1e-9 * found.forced_worth
+            return max(1e-9, 1e-5 * self.goal) * found.forced_worth
         scale = max(float(self.first.most_gbps.sum()), 1e-300)
         worths = [
             found.multiplier[one.priority] * one.held_at / scale
@@ -222,7 +227,8 @@ class _Search:
     def _replanned(self, previous: Plan) -> tuple[Outlook, FloatArray] | None:
         """Keep the plan that follows from an earlier one; return where to go on, None if it says too little."""
         earlier = carried_over(previous, self.before.instance)
-        if not (len(earlier.paths) and earlier.price.any()):
+        partial = self.before.instance.model.admission is Admission.PARTIAL
+        if not earlier.price.any() or (partial and earlier.lost_share > TOO_MUCH_LOST):
             return None
         self.before = replace(self.before, engine=replace(self.before.engine, from_previous=True))
         # Links that had no price come after those that had, the fuller ones first.
@@ -234,12 +240,13 @@ class _Search:
         mine = np.flatnonzero(self.first.scope[earlier.paths.commodity])
         scale = float(self.first.most_gbps.sum())
         routes = Routes(select_paths(earlier.paths, mine), earlier.flow_gbps[mine] / scale, prices)
-        better = self._refined(found, routes, outlook) if refinable(found, self.before.instance) else None
+        firm = firmly_ordered(found, self.before.instance)
+        better = self._refined(firm, routes, outlook) if refinable(found, self.before.instance) else None
         if better is None:
             routes = fitted(self.before.instance, self.tools.oracle, found, routes, LEFT_OVER * self.precision)
             smooth = [(found, prices)]
         else:
-            routes, smooth = better.routes, [(found, better.prices)]
+            routes, smooth = better.routes, [(firm, better.routes.prices)]
         self._keep(self._candidate(routes, outlook), outlook, smooth)
         self.tools.progress(f"paths of the previous plan: gap {self.best_gap:.2e}")
         near = exact is not None and outlook.trusted and self.best_gap <= NEAR_ENOUGH * self.goal

@@ -75,11 +75,17 @@ class Crossings:
         return least
 
 
-def crossings(paths: PathSet, path_row: NDArray[np.intp], n_rows: int, n_links: int) -> Crossings:
-    """Return the crossings of paths whose class has the row ``path_row`` (P,) of its own, 0 for none."""
-    slot = paths.links.astype(np.int32)
+def crossings(
+    paths: PathSet, path_row: NDArray[np.intp], n_rows: int, n_links: int, *, like: Crossings | None = None
+) -> Crossings:
+    """Return the crossings of paths whose class has the row ``path_row`` (P,) of its own, 0 for none.
+
+    Shares the ones of others that they are ``like``, where these are enough.
+    """
+    slot = paths.links.astype(np.int32, copy=False)
     if not path_row.any():
-        return Crossings(n_rows * n_links, slot, paths.start, np.ones(len(slot)))
+        ones = like.ones if like is not None and len(like.ones) >= len(slot) else np.ones(len(slot))
+        return Crossings(n_rows * n_links, slot, paths.start, ones)
     path = np.repeat(np.arange(len(paths), dtype=np.int32), paths.hops)
     limited = path_row[path] > 0
     own = slot[limited] + path_row[path[limited]].astype(np.int32) * np.int32(n_links)

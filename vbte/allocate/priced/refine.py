@@ -10,47 +10,41 @@ routes are optimal over all paths of all commodities, and the prices prove it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, csc_array
 
-from vbte.allocate.exact import Tools, appended, path_keys
-from vbte.allocate.priced.fill import Crossings, crossings, fit
+from vbte.allocate.exact import Tools
 from vbte.allocate.priced.market import Market
+from vbte.allocate.priced.pricing import Pricing
 from vbte.allocate.priced.primal import Routes
+from vbte.allocate.priced.restricted import SAME_PRICE, Restricted, Start
 from vbte.instance import Instance
 from vbte.oracle import merged_paths, select_paths
-from vbte.plan import PathSet
 from vbte.policy import Split
-from vbte.solve import Algorithm, Backend, LinearProgram, SolverProfile, open_session
-from vbte.topology import BoolArray, FloatArray
+from vbte.topology import FloatArray
 
 IndexArray = NDArray[np.intp]
 
-#: Commodities free from the start, the largest ones, and how many more are freed in a round at most.
-FIRST_FREE, MORE_FREE = 1500, 1000
+#: Commodities free from the start: the largest ones.
+FIRST_FREE = 1500
 
-#: Of all that held commodities lose, this share may stay with them for a round.
-LEFT_HELD = 0.02
+#: Rounds at most, and the number of them in which what may be lost has to halve.
+ROUNDS, PATIENCE = 25, 3
 
-#: Rounds, and columns of a program, beyond which the rest is left to the fill.
-ROUNDS, MOST_COLUMNS = 25, 60_000
+#: Where the start falls short of the most there can be by this share, room is filled up before any are freed.
+WORTH_FILLING = 0.02
 
-#: Prices closer than this share of the highest worth are the same.
-_SAME_PRICE = 1e-7
-
-#: Held loads give way until this share of the room is left for the free ones.
-_GIVE_WAY = 1e-3
+#: What the next priority is worth to each, beyond what prices say.
+_FIRMNESS = 0.05
 
 
 @dataclass(frozen=True, eq=False)
 class Refined:
-    """Routes that fit, and the prices (R, n_links) of the last program; ``lost`` bounds what better ones could gain."""
+    """Routes that fit, with the prices (R, n_links) of the last program; ``lost`` bounds what others could gain."""
 
     routes: Routes
-    prices: FloatArray
     lost: float
 
 
@@ -62,233 +56,89 @@ def refinable(found: Market, instance: Instance) -> bool:
     return free_split and not found.least.any() and not found.base[(found.room[0] > 0)].any()
 
 
+def firmly_ordered(found: Market, instance: Instance) -> Market:
+    """Return the market with every priority worth a little more against those after it than it has to be.
+
+    At the very worth at which a unit of silver makes up for one of gold, an optimum may have either.
+    """
+    admitting = [p for p, worth in found.multiplier.items() if p is not None and worth < found.forced_worth]
+    worth, multiplier = found.worth.copy(), dict(found.multiplier)
+    for place, priority in enumerate(sorted(admitting, reverse=True)):
+        factor = (1.0 + _FIRMNESS) ** place
+        multiplier[priority] *= factor
+        mine = (instance.priority == priority) & (worth < found.forced_worth)
+        worth[mine] *= factor
+    return replace(found, worth=worth, multiplier=multiplier)
+
+
 def refined(tools: Tools, found: Market, routes: Routes, guide: FloatArray | None, enough: float) -> Refined | None:
-    """Return routes that lose no more than ``enough`` against the best, in the market's worth; None if none was found.
+    """Return routes that lose no more than ``enough`` against the best, in the market's worth, if that can be had.
 
-    ``guide`` (R, n_links) are prices at which the market is known to clear: they tell who is admitted, and which paths
-    are cheapest. Without them the routes are taken as they come.
+    ``guide`` (R, n_links) are prices at which the market is thought to clear: they tell who is admitted, and which
+    paths are cheapest. Without them the routes are taken as they come. None if there was no answer at all.
     """
-    work = _Restricted(tools, found, routes, guide)
-    prices, lost = None, np.inf
+    tie_break = routes.prices.sum(axis=0) + 1e-3 * max(float(routes.prices.max()), 1e-300)
+    pricing = Pricing(tools.oracle, found, tie_break)
+    bound, first = np.inf, found.volume
+    if guide is None:
+        usable = np.ones(len(routes.paths), dtype=np.bool_)
+        start = Start(routes.paths, routes.flow, usable, pricing.crossings(routes.paths))
+    else:
+        distance = pricing.distance(guide)
+        bound, first = pricing.bound(guide, distance), np.where(_can_pay(found, distance), found.volume, 0.0)
+        start = _tidied(pricing, routes, guide, distance)
+    work = Restricted(tools, pricing, start)
+    work.free(pricing.commodities[np.argsort(-first[pricing.commodities], kind="stable")[:FIRST_FREE]])
+    work.give_way()
+    if guide is not None and bound - work.value > WORTH_FILLING * bound:
+        work.fill_up()
+    return _rounds(work, bound, enough)
+
+
+def _rounds(work: Restricted, bound: float, enough: float) -> Refined | None:
+    """Solve, price and grow until no more than ``enough`` may be lost, or it goes on too slowly."""
+    last, seen = None, [np.inf] * PATIENCE
     for round_ in range(ROUNDS):
-        work.give_way()
-        solved = work.solve()
-        if solved is None:
+        prices = work.solve()
+        if prices is None:
             break
-        prices = solved
-        lost = min(lost, work.price(prices))
-        tools.progress(f"refined {round_ + 1}: {work.n_free} commodities free, {lost:.2e} may be lost")
-        if lost <= enough or not work.grow(prices):
+        last = prices
+        bound = min(bound, work.prove(prices))
+        lost = bound - work.value
+        seen.append(lost)
+        work.tools.progress(f"refined {round_ + 1}: {work.n_free} commodities free, {lost:.2e} may be lost")
+        if lost <= enough or lost > 0.5 * seen[-1 - PATIENCE] or round_ == ROUNDS - 1 or not work.grow(prices):
             break
-    return None if prices is None else Refined(work.result(prices), prices, lost)
+    return None if last is None else Refined(Routes(*work.result(), last), seen[-1])
 
 
-class _Restricted:
-    """Held and free commodities, and the program over the free ones."""
-
-    def __init__(self, tools: Tools, found: Market, routes: Routes, guide: FloatArray | None) -> None:
-        self.tools, self.found = tools, found
-        self.instance = tools.oracle.instance
-        self.commodities = np.sort(np.concatenate([group.commodities for group in found.groups]))
-        self.row = np.zeros(self.instance.n_commodities, dtype=np.intp)
-        for group in found.groups:
-            self.row[group.commodities] = group.row
-        self.room = np.maximum(found.room.reshape(-1), 0.0)
-        self.paths, self.flow = routes.paths, routes.flow
-        self.tie_break = routes.prices.sum(axis=0) + 1e-3 * max(float(routes.prices.max()), 1e-300)
-        self.bound = np.inf
-        first = found.volume if guide is None else self._tidy_up(guide)
-        self.cross = self._crossings(self.paths)
-        self.held = np.ones(self.instance.n_commodities, dtype=np.bool_)
-        self.columns = select_paths(self.paths, np.empty(0, dtype=np.intp))
-        self.column_flow = np.empty(0)
-        self._free(self.commodities[np.argsort(-first[self.commodities], kind="stable")[:FIRST_FREE]])
-
-    @property
-    def n_free(self) -> int:
-        return int((~self.held).sum())
-
-    def _crossings(self, paths: PathSet) -> Crossings:
-        return crossings(paths, self.row[paths.commodity], len(self.found.room), self.found.n_links)
-
-    def _sum(self, paths: PathSet, amount: FloatArray) -> FloatArray:
-        total = np.bincount(paths.commodity, weights=amount, minlength=self.instance.n_commodities)
-        return total.astype(np.float64)
-
-    def _weights(self, prices: FloatArray) -> FloatArray:
-        """Return what a unit of each class pays on each link, shape (n_classes, n_links)."""
-        weights = np.zeros((len(self.instance.rules), self.found.n_links))
-        for group in self.found.groups:
-            for c in np.unique(self.instance.class_index[group.commodities]).tolist():
-                weights[c] = self.found.weight(group, prices)
-        return weights
-
-    def _cheapest(self, prices: FloatArray, commodities: IndexArray) -> PathSet:
-        """Return a cheapest path of each commodity; among equals, the one that the routes' own prices prefer."""
-        return self.tools.oracle.cheapest(self._weights(prices), commodities, tie_break=self.tie_break).paths
-
-    def _prices_of(self, prices: FloatArray) -> FloatArray:
-        price = np.full(self.instance.n_commodities, np.inf)
-        price[self.commodities] = self.tools.oracle.prices(self._weights(prices), self.commodities)
-        return price
-
-    def _dual(self, prices: FloatArray, price: FloatArray) -> float:
-        """Return what ``prices`` prove at most to be worth, ``price`` (K,) being the cheapest path's."""
-        limited = np.isfinite(self.room)
-        gain = np.maximum(self.found.worth - price, 0.0) * self.found.volume
-        return float(prices.reshape(-1)[limited] @ self.room[limited]) + float(gain[self.commodities].sum())
-
-    def _tidy_up(self, guide: FloatArray) -> FloatArray:
-        """Bring routes to what exact prices say: cheapest paths only, in full or not at all but at the margin.
-
-        Return the volumes of those that can pay the prices, (K,), 0 for the others.
-        """
-        found = self.found
-        price = self._prices_of(guide)
-        self.bound = self._dual(guide, price)
-        same = _SAME_PRICE * float(found.worth.max())
-        inside, can_pay = price < found.worth - same, price <= found.worth + same
-        cost = self._crossings(self.paths).cost(guide.reshape(-1))
-        tight = np.flatnonzero((cost <= price[self.paths.commodity] + same) & can_pay[self.paths.commodity])
-        paths, flow = select_paths(self.paths, tight), self.flow[tight]
-        carried = self._sum(paths, flow)
-        without = self.commodities[inside[self.commodities] & (carried[self.commodities] <= 0)]
-        if len(without):
-            new = self._cheapest(guide, without)
-            order = np.argsort(np.concatenate([paths.commodity, new.commodity]), kind="stable")
-            paths = merged_paths([paths, new])
-            flow = np.concatenate([flow, found.volume[new.commodity]])[order]
-            carried = self._sum(paths, flow)
-        wanted = np.where(inside, found.volume, np.minimum(carried, found.volume))
-        scale = np.divide(wanted, carried, out=np.zeros_like(carried), where=carried > 0)
-        self.paths, self.flow = paths, flow * scale[paths.commodity]
-        return np.where(can_pay, found.volume, 0.0)
-
-    def _free(self, commodities: IndexArray) -> None:
-        """Give commodities columns of their own: the paths that they have."""
-        self.held[commodities] = False
-        fresh = np.zeros_like(self.held)
-        fresh[commodities] = True
-        mine = np.flatnonzero(fresh[self.paths.commodity])
-        self.columns = appended(self.columns, select_paths(self.paths, mine))
-        self.column_flow = np.concatenate([self.column_flow, self.flow[mine]])
-        self.flow = self.flow.copy()
-        self.flow[mine] = 0.0
-        self.load = self.cross.load(self.flow)
-
-    def give_way(self) -> None:
-        """Free the largest of those that are held on links which they overload."""
-        while True:
-            over = self.load - self.room * (1.0 - _GIVE_WAY)
-            over[self.load <= self.room] = 0.0
-            if not (over > 0).any():
-                return
-            at = np.flatnonzero((over > 0)[self.cross.slot])
-            path = np.searchsorted(self.cross.start, at, side="right") - 1
-            slot, flow = self.cross.slot[at], self.flow[path]
-            order = np.lexsort((path, -flow, slot))
-            path, slot, flow = path[order], slot[order], flow[order]
-            first = np.searchsorted(slot, slot)
-            before = np.cumsum(flow) - flow
-            leaves = (before - before[first] < over[slot]) & (flow > 0)
-            if not leaves.any():
-                return
-            self._free(np.unique(self.paths.commodity[path[leaves]]).astype(np.intp))
-
-    def solve(self) -> FloatArray | None:
-        """Solve the program over the free commodities; return its prices (R, n_links), None if there is no answer."""
-        if len(self.columns) > MOST_COLUMNS:
-            return None
-        self._column_cross = self._crossings(self.columns)
-        commodity = self.columns.commodity
-        unit = float(self.found.volume[self.commodities].mean())
-        limits = _limits(self._column_cross, self.found.volume[commodity], self.room - self.load)
-        many = np.bincount(commodity, minlength=len(self.held)) > 1
-        of_commodity = np.flatnonzero(many)
-        row = np.full(len(self.held), -1)
-        row[of_commodity] = len(limits) + np.arange(len(of_commodity))
-        shared = np.flatnonzero(many[commodity])
-        demand = (np.ones(len(shared)), (row[commodity[shared]], shared))
-        shape = (len(limits) + len(of_commodity), len(commodity))
-        matrix = csc_array(coo_array(demand, shape=shape)) + self._column_cross.rows(limits, shape[0])
-        upper = np.concatenate([(self.room - self.load)[limits], self.found.volume[of_commodity]]) / unit
-        program = LinearProgram(
-            cost=-self.found.worth[commodity],
-            lower=np.zeros(len(commodity)),
-            upper=np.where(many[commodity], np.inf, self.found.volume[commodity] / unit),
-            matrix=csc_array(matrix),
-            row_lower=np.full(shape[0], -np.inf),
-            row_upper=np.maximum(upper, 0.0),
-        )
-        solution = open_session(program, _interior(self.tools.profile), self.tools.deadline).solve()
-        if solution.primal is None or solution.row_dual is None:
-            return None
-        self.column_flow = np.maximum(solution.primal, 0.0) * unit
-        prices = np.zeros(len(self.room))
-        prices[limits] = np.maximum(-solution.row_dual[: len(limits)], 0.0)
-        return prices.reshape(self.found.room.shape)
-
-    def price(self, prices: FloatArray) -> float:
-        """Return what may be lost at most, and note what each held commodity loses under ``prices``."""
-        slot_price = prices.reshape(-1)
-        self.best_price = self._prices_of(prices)
-        self.bound = min(self.bound, self._dual(prices, self.best_price))
-        worth, volume = self.found.worth, self.found.volume
-        has = self._sum(self.paths, self.flow * (worth[self.paths.commodity] - self.cross.cost(slot_price)))
-        loses = np.maximum(worth - self.best_price, 0.0) * volume - has
-        self.loses = np.where(self.held, np.maximum(loses, 0.0), 0.0)
-        value = float(self.flow @ worth[self.paths.commodity]) + float(self.column_flow @ worth[self.columns.commodity])
-        return self.bound - value
-
-    def grow(self, prices: FloatArray) -> bool:
-        """Free those who lose most, and give free ones the paths they lack; False if there is nothing to do."""
-        least = _SAME_PRICE * float(self.found.worth.max())
-        order = self.commodities[np.argsort(-self.loses[self.commodities], kind="stable")[:MORE_FREE]]
-        left = float(self.loses.sum()) - np.cumsum(self.loses[order])
-        fresh = order[: int((left > LEFT_HELD * self.loses.sum()).sum()) + 1]
-        fresh = fresh[self.loses[fresh] > 0]
-        cost = self._column_cross.cost(prices.reshape(-1))
-        best = np.full(len(self.held), np.inf)
-        np.minimum.at(best, self.columns.commodity, cost)
-        self._free(fresh)
-        free = np.flatnonzero(~self.held)
-        lacking = free[self.best_price[free] < np.minimum(best, self.found.worth)[free] - least]
-        if len(lacking):
-            new = self._cheapest(prices, lacking)
-            n_links = self.found.n_links
-            new = select_paths(
-                new, np.flatnonzero(~np.isin(path_keys(new, n_links), path_keys(self.columns, n_links)))
-            )
-            self.columns = appended(self.columns, new)
-            self.column_flow = np.concatenate([self.column_flow, np.zeros(len(new))])
-            lacking = lacking[: len(new)]
-        return bool(len(fresh) or len(lacking))
-
-    def result(self, prices: FloatArray) -> Routes:
-        """Return all routes, held and free, cut down to the room where the solver's rounding exceeds it."""
-        kept = np.flatnonzero(self.flow > 0)
-        columns = np.flatnonzero(self.column_flow > 0)
-        parts = [select_paths(self.paths, kept), select_paths(self.columns, columns)]
-        flow = np.concatenate([self.flow[kept], self.column_flow[columns]])
-        order = np.argsort(np.concatenate([part.commodity for part in parts]), kind="stable")
-        paths, flow = merged_paths(parts), flow[order]
-        total, volume = self._sum(paths, flow), self.found.volume
-        flow = flow * np.divide(volume, total, out=np.ones_like(total), where=total > volume)[paths.commodity]
-        return Routes(paths, fit(self._crossings(paths), flow, self.found.room.reshape(-1)), prices)
+def _can_pay(found: Market, distance: FloatArray) -> NDArray[np.bool_]:
+    """Return which commodities are worth what their cheapest path costs, shape (K,)."""
+    return np.asarray(distance <= found.worth + SAME_PRICE * float(found.worth.max()))
 
 
-def _limits(cross: Crossings, most: FloatArray, room: FloatArray) -> IndexArray:
-    """Return the slots that columns of at most ``most`` (P,) could fill."""
-    return np.flatnonzero(cross.load(most) > np.maximum(room, 0.0))
-
-
-def _interior(profile: SolverProfile) -> SolverProfile:
-    """Return the profile with an interior point method: there are many ties, and prices in the middle of them serve.
-
-    A simplex would go through the vertices of the whole set of optima.
-    """
-    if profile.backend is not Backend.HIGHS:
-        return profile
-    return profile.model_copy(
-        update={"algorithm": Algorithm.IPM, "options": {"run_crossover": "off", **profile.options}}
-    )
+def _tidied(pricing: Pricing, routes: Routes, guide: FloatArray, distance: FloatArray) -> Start:
+    """Bring routes to what exact prices say: cheapest paths only, in full or not at all but at the margin."""
+    found, paths, flow = pricing.found, routes.paths, routes.flow
+    same = SAME_PRICE * float(found.worth.max())
+    inside, can_pay = distance < found.worth - same, _can_pay(found, distance)
+    cross = pricing.crossings(paths)
+    tight = (cross.cost(guide.reshape(-1)) <= distance[paths.commodity] + same) & can_pay[paths.commodity]
+    has = np.zeros_like(can_pay)
+    has[paths.commodity[tight]] = True
+    without = pricing.commodities[(can_pay & ~has)[pricing.commodities]]
+    if len(without):
+        new, kept = pricing.cheapest(guide, without), np.flatnonzero(tight)
+        order = np.argsort(np.concatenate([paths.commodity[kept], new.commodity]), kind="stable")
+        paths = merged_paths([select_paths(paths, kept), new])
+        flow = np.concatenate([flow[kept], np.zeros(len(new))])[order]
+        cross, tight = pricing.crossings(paths, cross), np.ones(len(paths), dtype=np.bool_)
+    flow = np.where(tight, flow, 0.0)
+    carried = pricing.carried(paths, flow)
+    # Those that must be in share themselves out over their paths where they had none, or too little to see.
+    idle = (inside & (carried <= 0))[paths.commodity] & tight
+    flow = np.where(idle, 1.0, flow)
+    carried = pricing.carried(paths, flow)
+    wanted = np.where(inside, found.volume, np.minimum(carried, found.volume))
+    scale = np.divide(wanted, carried, out=np.zeros_like(carried), where=carried > 0)
+    return Start(paths, flow * scale[paths.commodity], tight, cross)

@@ -20,12 +20,14 @@ class EarlierPlan:
     """An earlier plan in the terms of a new instance.
 
     ``paths`` are those that still may be used, ``flow_gbps`` (P,) the same shares of the new volumes as before;
-    ``price`` (n_links,) says how dear each link was, in no unit.
+    ``price`` (n_links,) says how dear each link was, in no unit; ``lost_share`` how much of the flow had to go with its
+    paths.
     """
 
     paths: PathSet
     flow_gbps: FloatArray
     price: FloatArray
+    lost_share: float
 
 
 def carried_over(previous: Plan, instance: Instance) -> EarlierPlan:
@@ -44,7 +46,9 @@ def carried_over(previous: Plan, instance: Instance) -> EarlierPlan:
     price = np.zeros(len(topology.links))
     found = np.flatnonzero(link >= 0)
     price[link[found]] = _price(previous)[found]
-    return EarlierPlan(left, share * scale[left.commodity] * instance.peak_gbps[left.commodity], price)
+    flow = share * instance.peak_gbps[left.commodity]
+    lost = 1.0 - float(flow.sum()) / max(float(before @ instance.peak_gbps), 1e-300)
+    return EarlierPlan(left, flow * scale[left.commodity], price, lost)
 
 
 def _usable_paths(
