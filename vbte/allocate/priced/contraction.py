@@ -159,13 +159,15 @@ def _contracted(problem: StageProblem, links: IndexArray, node: IndexArray) -> t
         replace(one, link_allowed=one.link_allowed[links], transit=transit, must_nodes=(), must_links=())
         for one, transit in zip(instance.rules, passable, strict=True)
     )
-    key = np.stack([instance.class_index, node[instance.source], node[instance.destination]], axis=1)
-    kept = np.flatnonzero(problem.scope & (key[:, 1] != key[:, 2]))
-    distinct, inverse = np.unique(key[kept], axis=0, return_inverse=True)
+    source, destination = node[instance.source], node[instance.destination]
+    kept = np.flatnonzero(problem.scope & (source != destination))
+    size = (len(instance.rules), len(names), len(names))
+    key = np.ravel_multi_index((instance.class_index[kept], source[kept], destination[kept]), size)
+    distinct, inverse = np.unique(key, return_inverse=True)
     commodity = np.full(instance.n_commodities, -1)
-    commodity[kept] = inverse.reshape(-1)
+    commodity[kept] = inverse
     volume = np.bincount(commodity[kept], weights=problem.most_gbps[kept], minlength=len(distinct))
-    columns = [distinct[:, i].astype(np.int32) for i in range(3)]
+    columns = [column.astype(np.int32) for column in np.unravel_index(distinct, size)]
     return commodity, replace(
         instance,
         topology=small,
