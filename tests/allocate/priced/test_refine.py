@@ -13,7 +13,7 @@ from markets import Asked, asked, priced
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 from test_priced_against_exact import bundled, plain, town_grid
-from toys import cable, demands, link, model, network, of_class, plan, values
+from toys import cable, demands, diamond, link, model, network, of_class, plan, values
 
 from vbte.allocate.priced import refine, restricted
 from vbte.allocate.priced.market import Market
@@ -251,3 +251,9 @@ def test_a_link_without_room_is_not_used() -> None:
     topology = network(link("a>b", 10.0), link("a>c", 0.0), link("b>c", 5.0))
     found = plan(topology, demands(("a", "b", 4.0), ("a", "c", 9.0)), model(), solver=priced(1e-6))
     assert values(found) == pytest.approx([9.0], rel=1e-6)
+
+
+def test_a_demand_millions_of_times_the_network_fills_it_where_nothing_else_counts() -> None:
+    found = plan(diamond(), demands(("a", "d", 1e9)), model(), solver=priced())
+    assert values(found) == pytest.approx([40.0], rel=1e-6)
+    assert check_plan(found).findings == ()

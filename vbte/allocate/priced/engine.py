@@ -3,7 +3,7 @@
 1. Descend on the smoothed dual, warm or at a high temperature, until the links that matter stand out.
 2. Solve the stages exactly on the network where all other links are contracted: prices and bounds.
 3. Descend again from there at a lower temperature; keep the near-shortest links towards each destination, bring the
-   flows on them to the room there is, cut them into paths, fit and fill.
+   flows on them to the room there is, cut them into paths; refine these, or fit and fill.
 4. Prove what came out. Go on at 2. with less slack and lower temperature until the gap is what was asked for.
 """
 
@@ -200,7 +200,9 @@ class _Search:
         firm = firmly_ordered(found, self.before.instance)
         better = self._refined(firm, routes, outlook) if refines else None
         if better is None:
-            routes = fitted(self.before.instance, self.tools.oracle, found, routes, LEFT_OVER * self.precision)
+            # Leftovers count against what is carried, which may be next to nothing of what is asked for.
+            enough = LEFT_OVER * self.precision * min(1.0, carried)
+            routes = fitted(self.before.instance, self.tools.oracle, found, routes, enough)
         else:
             routes = better.routes
             smooth.append((firm, better.routes.prices))
