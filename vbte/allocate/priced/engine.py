@@ -23,7 +23,7 @@ from vbte.allocate.priced.exchange import FIGURE_SHARE, exact_prices, last_price
 from vbte.allocate.priced.market import Group, Market, build_groups
 from vbte.allocate.priced.outlook import FLOW_KINDS, Outlook, look_out, market
 from vbte.allocate.priced.primal import Routes, cut, fitted, near_shortest
-from vbte.allocate.priced.refine import Refined, firmly_ordered, refinable, refined
+from vbte.allocate.priced.refine import firmly_ordered, refinable, refined
 from vbte.allocate.priced.routing import AllPaths
 from vbte.allocate.priced.warm import carried_over
 from vbte.allocate.settle import settle
@@ -198,21 +198,19 @@ class _Search:
         smooth = [(found, prices), (found, near.prices)]
         routes = cut(found, near)
         firm = firmly_ordered(found, self.before.instance)
-        better = self._refined(firm, routes, outlook) if refines else None
-        if better is None:
+        # Too many links may have a price for the contracted network to show them all.
+        guide = exact_prices(found, outlook) if outlook.trusted and self._proves_more(outlook, found, prices) else None
+        better = refined(self.tools, firm, routes, guide, self._may_be_lost(firm, outlook)) if refines else None
+        if better is not None:
+            routes = better.routes
+            smooth.append((firm, routes.prices))
+        if better is None or not better.done:
             # Leftovers count against what is carried, which may be next to nothing of what is asked for.
             enough = LEFT_OVER * self.precision * min(1.0, carried)
             routes = fitted(self.before.instance, self.tools.oracle, found, routes, enough)
-        else:
-            routes = better.routes
-            smooth.append((firm, better.routes.prices))
         self._keep(self._candidate(routes, outlook), outlook, smooth)
         self.tools.progress(f"a plan: gap {self.best_gap:.2e}")
         return found, prices
-
-    def _refined(self, found: Market, routes: Routes, outlook: Outlook) -> Refined | None:
-        guide = exact_prices(found, outlook) if outlook.trusted else None
-        return refined(self.tools, found, routes, guide, self._may_be_lost(found, outlook))
 
     def _may_be_lost(self, found: Market, outlook: Outlook) -> float:
         """Return what may be lost of a market's worth so that each stage's gap is half of the goal or less."""
@@ -243,7 +241,9 @@ class _Search:
         scale = float(self.first.most_gbps.sum())
         routes = Routes(select_paths(earlier.paths, mine), earlier.flow_gbps[mine] / scale, prices)
         firm = firmly_ordered(found, self.before.instance)
-        better = self._refined(firm, routes, outlook) if refinable(found, self.before.instance) else None
+        guide = exact if outlook.trusted else None
+        refines = refinable(found, self.before.instance)
+        better = refined(self.tools, firm, routes, guide, self._may_be_lost(firm, outlook)) if refines else None
         if better is None:
             routes = fitted(self.before.instance, self.tools.oracle, found, routes, LEFT_OVER * self.precision)
             smooth = [(found, prices)]

@@ -42,10 +42,14 @@ _FIRMNESS = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Refined:
-    """Routes that fit, with the prices (R, n_links) of the last program; ``lost`` bounds what others could gain."""
+    """Routes that fit, with the prices (R, n_links) of the last program; ``lost`` bounds what others could gain.
+
+    ``done`` says that this is as little as was asked for, or nearly.
+    """
 
     routes: Routes
     lost: float
+    done: bool
 
 
 def refinable(found: Market, instance: Instance) -> bool:
@@ -109,7 +113,7 @@ def _rounds(work: Restricted, bound: float, enough: float) -> Refined | None:
         work.tools.progress(f"refined {round_ + 1}: {work.n_free} commodities free, {lost:.2e} may be lost")
         if lost <= enough or lost > 0.5 * seen[-1 - PATIENCE] or round_ == ROUNDS - 1 or not work.grow(prices):
             break
-    return None if last is None else Refined(Routes(*work.result(), last), seen[-1])
+    return None if last is None else Refined(Routes(*work.result(), last), seen[-1], seen[-1] <= 2.0 * enough)
 
 
 def _can_pay(found: Market, distance: FloatArray) -> NDArray[np.bool_]:
