@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csc_array
 
-from vbte.allocate.exact import Tools, appended, path_keys
+from vbte.allocate.columns import appended, path_keys
+from vbte.allocate.exact import Tools
 from vbte.allocate.priced.fill import Crossings, fill, fit
 from vbte.allocate.priced.pricing import Pricing
 from vbte.oracle import select_paths
