@@ -29,6 +29,7 @@ ORDER = (
     "growth",
     "replan",
     "classes",
+    "fairness",
 )
 #: Keys of a result that have columns of their own or say nothing to a reader.
 SHOWN = ("case", "ratio", "ours", "competitor", "ours_s", "competitor_s", "ours_range_s", "competitor_range_s")

@@ -355,7 +355,7 @@ def priced_room(problem: StageProblem, prices: Prices, oracle: PathOracle) -> tu
     capacity = problem.instance.topology.capacity_gbps
     commodities = np.flatnonzero(problem.scope)
     price = np.zeros(problem.instance.n_commodities)
-    price[commodities] = oracle.cheapest(link_weights(problem, prices, commodities), commodities).price
+    price[commodities] = _unit_prices(problem, prices, oracle, commodities)
     room = problem.utilization_cap * float((prices.capacity * capacity).sum())
     room -= float((prices.capacity * problem.background_gbps).sum())
     for position, limit_prices in prices.class_limit.items():

@@ -17,7 +17,7 @@ from vbte.fair_shares import FairShares, fair_shares
 from vbte.oracle import PathOracle
 from vbte.plan import Certificate, Fairness
 from vbte.policy import StageKind
-from vbte.tolerance import CERTIFICATE_SLACK_SHARE, FAIR_FLOOR_SHARE
+from vbte.tolerance import CERTIFICATE_SLACK_SHARE, DEMAND_SLACK_SHARE, FAIR_FLOOR_SHARE
 from vbte.topology import BoolArray, FloatArray
 
 #: The largest factor that is looked for, and how often the interval up to it is halved.
@@ -37,6 +37,8 @@ def prove_fairness(problem: StageProblem, claimed: Fairness, carried_gbps: Float
     neither in full nor proven to be saturated.
     """
     shares = shares_of(problem)
+    if claimed.steps:
+        return _steps_proven(problem, claimed, carried_gbps[shares.commodities], oracle)
     carried = np.maximum(carried_gbps[shares.commodities], FAIR_FLOOR_SHARE * shares.full_gbps)
     stopped = np.zeros(len(shares.commodities), dtype=np.bool_)
     levels = []
@@ -88,6 +90,57 @@ def _factor(
     return float(high.max(initial=1.0))
 
 
+def _steps_proven(problem: StageProblem, claimed: Fairness, carried: FloatArray, oracle: PathOracle) -> Fairness:
+    """Return the claimed fair volumes with each step's factor as its prices prove it for what is carried, (n,)."""
+    shares = shares_of(problem)
+    level, below = -np.inf, lowest_short_level(shares, carried)
+    steps = []
+    for step in claimed.steps:
+        price, room = priced_room(problem, step.prices, oracle)
+        # Steps that do not go up prove nothing.
+        cut = (price[shares.commodities], room) if step.level > level else None
+        steps.append(replace(step, factor=step_factor(shares, carried, step.level, below, cut)))
+        level = below = step.level
+    covered = shares.in_full(carried) | is_short(shares, carried, level)
+    factors = [step.factor for step in steps]
+    if not covered.all() or None in factors:
+        return replace(claimed, steps=tuple(steps), factor=None)
+    return replace(claimed, steps=tuple(steps), factor=max(factor for factor in factors if factor is not None))
+
+
+def lowest_short_level(shares: FairShares, carried: FloatArray) -> float:
+    """Return the lowest level of those who are not in full, from what they carry (n,); ``top`` if all are."""
+    floored = np.maximum(carried, FAIR_FLOOR_SHARE * shares.full_gbps)
+    return float(shares.level_of(floored)[~shares.in_full(carried)].min(initial=shares.top))
+
+
+def is_short(shares: FairShares, carried: FloatArray, level: float) -> BoolArray:
+    """Return who carries less than its share at a level, but for rounding, (n,)."""
+    return np.asarray(carried < shares.volume_gbps(level) * (1.0 - DEMAND_SLACK_SHARE))
+
+
+def step_factor(
+    shares: FairShares, carried: FloatArray, level: float, below: float, cut: tuple[FloatArray, float] | None
+) -> float | None:
+    """Return the factor that a cut (prices (n,), room) proves for all who are short of ``level``; None if none.
+
+    ``below`` is the level of the step before. While everybody keeps the lesser of what it carries and its share at
+    ``level``, those short of it can have no more than factor x what they carry, counted up to their shares.
+    """
+    if cut is None or not (np.isfinite(cut[0]).all() and np.isfinite(cut[1])) or not below > 0:
+        return None
+    price, room = cut
+    share, short = shares.volume_gbps(level), is_short(shares, carried, level)
+    ratio = max(1.0, level / below)
+    if not short.any():
+        return ratio
+    missing = (share - carried)[short]
+    gain = max(0.0, room - float(price @ np.minimum(carried, share)))
+    gain += float(np.maximum(0.0, 1.0 - price[short]) @ missing)
+    has = np.maximum(carried, FAIR_FLOOR_SHARE * shares.full_gbps)[short]
+    return max(ratio, 1.0 + min(gain, float(missing.sum())) / float(has.sum()))
+
+
 def misplaced(problem: StageProblem, fairness: Fairness | None) -> str | None:
     """Return what keeps a stored allocation from being proven at all: it is missing, or speaks of others."""
     if (problem.kind is StageKind.MAX_MIN) != (fairness is not None):
@@ -99,6 +152,8 @@ def misplaced(problem: StageProblem, fairness: Fairness | None) -> str | None:
         return f"has {len(fairness.volume_gbps)} fair volumes for {len(commodities)} commodities"
     if any(not np.isin(level.commodities, commodities).all() for level in fairness.levels):
         return "has a commodity of another priority at a level"
+    if fairness.levels and fairness.steps:
+        return "is proven by levels or by steps, not by both"
     return None
 
 
@@ -127,6 +182,9 @@ def fairness_faults(
                 yield f"level {number}: claims {name} {getattr(claim, name)}, its prices prove {getattr(proof, name)}"
         if number and proof.level < proven.levels[number - 1].level * (1.0 - CERTIFICATE_SLACK_SHARE):
             yield f"level {number} is below the one before it"
+    for number, (claimed, shown) in enumerate(zip(stored.steps, proven.steps, strict=True)):
+        if not _agree(claimed.factor, shown.factor):
+            yield f"step {number}: claims factor {claimed.factor}, its prices prove {shown.factor}"
     if not _agree(stored.factor, proven.factor):
         yield f"claims factor {stored.factor}, its levels prove {proven.factor}"
 

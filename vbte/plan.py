@@ -158,17 +158,32 @@ class FairLevel:
 
 
 @dataclass(frozen=True, eq=False)
+class FairStep:
+    """One step of a max-min fair allocation that is proven for all together: a level, and prices.
+
+    ``factor``, 1 or more, says how much more those short of ``level`` could have in total; None where the prices prove
+    nothing. See ``models/README.md``.
+    """
+
+    level: float
+    factor: float | None
+    prices: Prices
+
+
+@dataclass(frozen=True, eq=False)
 class Fairness:
     """A max-min fair allocation of one priority, with its proof level by level.
 
     ``volume_gbps`` (n,) are the fair volumes of the priority's commodities at their peak, in order of the instance;
-    later stages hold them. ``factor`` is the largest of the levels', None when a commodity that is not in full is
-    proven by no level.
+    later stages hold them. It is proven by ``levels`` for each commodity, or by ``steps`` for all that are short of a
+    level together. ``factor`` is the largest of the levels' or steps', None when a commodity that is not in full is
+    proven by none.
     """
 
     volume_gbps: FloatArray
     levels: tuple[FairLevel, ...] = ()
     factor: float | None = None
+    steps: tuple[FairStep, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

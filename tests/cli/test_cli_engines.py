@@ -106,13 +106,19 @@ def test_a_gap_is_a_share_that_can_be_reached(tmp_path: Path, given: str) -> Non
         (("--gap", "0.1%"), ("--gap",)),
         (("--engine", "fast"), ("--engine", "price-directed")),
         (("--engine", "exact", "--gap", "0.1"), ("--gap", "exact engine goes on to the optimum", "--engine auto")),
-        (("--engine", "price-directed", "-m", "max-min-fair"), ("a max_min stage", "--engine")),
+        (
+            ("--engine", "price-directed", "-m", "{models}/filled.yaml"),
+            ("max_min before other stages than latency and cost", "--engine"),
+        ),
     ],
 )
 def test_an_engine_that_cannot_be_is_an_error_that_names_option_and_way_out(
-    tmp_path: Path, options: tuple[str, ...], words: tuple[str, ...]
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, options: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
-    result = vbte("plan", *QUESTION, *options, "-o", tmp_path / "plan")
+    models = tmp_path_factory.mktemp("models")
+    stages = "stages: [{kind: max_min}, {kind: admitted}]"
+    (models / "filled.yaml").write_text(f"extends: max-min-fair\nname: filled\n{stages}\n", encoding="utf-8")
+    result = vbte("plan", *QUESTION, *(one.format(models=models) for one in options), "-o", tmp_path / "plan")
     assert result.exit_code in (2, 3)
     assert result.stdout == ""
     assert [word for word in words if word not in result.stderr] == []

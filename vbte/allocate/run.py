@@ -15,6 +15,7 @@ from vbte.allocate.forms import Forms, all_paths, choose_forms, distinct_paths, 
 from vbte.allocate.integer import solve_with_integers
 from vbte.allocate.max_min import solve_max_min
 from vbte.allocate.priced.engine import plan_by_prices
+from vbte.allocate.priced.fair import plan_fairly
 from vbte.allocate.priced.scope import n_link_flows, unsupported
 from vbte.allocate.promise import Kept
 from vbte.allocate.settle import settle
@@ -30,6 +31,9 @@ from vbte.solve import Deadline, Engine, SolverProfile
 
 #: Link flows beyond which one program for all demands takes minutes, and link prices take over (see bench/README.md).
 EXACT_LINK_FLOWS = 120_000
+
+#: The same for max_min stages, which take a program for each level.
+EXACT_FAIR_LINK_FLOWS = 20_000
 
 
 def allocate(
@@ -73,7 +77,9 @@ def by_prices(problem: StageProblem, tools: Tools) -> bool:
         return False
     lacking = unsupported(problem)
     if engine is Engine.AUTO:
-        return lacking is None and n_link_flows(problem, tools.oracle) > EXACT_LINK_FLOWS
+        fair = any(stage.kind is StageKind.MAX_MIN for stage in problem.instance.model.stages)
+        most = EXACT_FAIR_LINK_FLOWS if fair else EXACT_LINK_FLOWS
+        return lacking is None and n_link_flows(problem, tools.oracle) > most
     if lacking is not None:
         raise InputError(
             f"the price-directed engine can't do this: {lacking}",
@@ -88,7 +94,10 @@ def _plan_by_prices(
 ) -> Plan:
     """Plan by link prices. What has to be carried in full, and could not be, is left to the exact engine."""
     try:
-        plan = plan_by_prices(tools, plan, entries, shortest, gap=tools.profile.gap, previous=previous)
+        if any(stage.kind is StageKind.MAX_MIN for stage, _, _ in entries):
+            plan = plan_fairly(tools, plan, entries, shortest)
+        else:
+            plan = plan_by_prices(tools, plan, entries, shortest, gap=tools.profile.gap, previous=previous)
     except SolverError as error:
         if tools.deadline.remaining_s <= 0:
             raise

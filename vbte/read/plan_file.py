@@ -21,6 +21,7 @@ from vbte.plan import (
     EngineReport,
     FairLevel,
     Fairness,
+    FairStep,
     Limit,
     PathSet,
     Plan,
@@ -224,7 +225,11 @@ def _fairness(part: Mapping[str, Any], instance: Instance) -> Fairness:
     if (volume < 0).any():
         raise ValueError("a fair volume is below 0")
     levels = tuple(_fair_level(level, instance) for level in part["levels"])
-    return Fairness(volume, levels, _optional(part["factor"]))
+    steps = tuple(
+        FairStep(_figure(step["level"]), _optional(step["factor"]), _prices(step["prices"], instance))
+        for step in part.get("steps", ())
+    )
+    return Fairness(volume, levels, _optional(part["factor"]), steps)
 
 
 def _fair_level(part: Mapping[str, Any], instance: Instance) -> FairLevel:

@@ -38,6 +38,7 @@ def _stage(plan: Plan, certificate: Certificate, shares: FairShares) -> dict[str
             {"fair_share": level.level, "bound": level.bound, "factor": level.factor, "stopped": len(level.commodities)}
             for level in fairness.levels
         ],
+        "steps": [{"fair_share": step.level, "factor": step.factor} for step in fairness.steps],
         "in_full": int(shares.in_full(volume).sum()),
         "classes": [
             _class(plan, shares, volume, position)

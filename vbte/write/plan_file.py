@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from vbte.demands import DemandMatrix
-from vbte.plan import Certificate, EngineReport, Fairness, Plan, Prices, SharingPrices, SurvivalPrices
+from vbte.plan import Certificate, EngineReport, Fairness, FairStep, Plan, Prices, SharingPrices, SurvivalPrices
 from vbte.topology import FloatArray, Link, Node, RiskGroup, Topology
 
 SCHEMA = "vbte.plan/1"
@@ -129,7 +129,12 @@ def _fairness_document(fairness: Fairness) -> dict[str, Any]:
             }
             for level in fairness.levels
         ],
+        **({"steps": [_step_document(step) for step in fairness.steps]} if fairness.steps else {}),
     }
+
+
+def _step_document(step: FairStep) -> dict[str, Any]:
+    return {"level": step.level, "factor": step.factor, "prices": _prices_document(step.prices)}
 
 
 def _prices_document(prices: Prices) -> dict[str, Any]:

@@ -99,12 +99,17 @@ def traffic(market: Market, routings: Sequence[Routing], prices: FloatArray, ste
     return Traffic(value, tuple(flows), load, tuple(spreads))
 
 
+#: What traffic follows prices (R, n_links), and the value of the smoothed dual up to a constant.
+Evaluate = Callable[[Market, Sequence[Routing], FloatArray, Descent], Traffic]
+
+
 def descend(
     market: Market,
     routings: Sequence[Routing],
     prices: FloatArray,
     step: Descent,
     stop: Callable[[float], bool],
+    evaluate: Evaluate = traffic,
 ) -> FloatArray:
     """Return better prices (R, n_links), starting from ``prices``.
 
@@ -126,7 +131,7 @@ def descend(
 
     def objective(point: FloatArray) -> tuple[float, FloatArray]:
         at = of(point)
-        found = traffic(market, routings, at, step)
+        found = evaluate(market, routings, at, step)
         seen[:] = [found.misfit(market, at)]
         slack = room - found.load[priced] - barrier / at[priced]
         slope = temperature * stretch * _softplus(point * stretch)[1]

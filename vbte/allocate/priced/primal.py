@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vbte.allocate.priced.dag import DagSpread, DestinationDag
-from vbte.allocate.priced.descent import Descent, Traffic, descend, traffic
+from vbte.allocate.priced.descent import Descent, Evaluate, Traffic, descend, traffic
 from vbte.allocate.priced.fill import Crossings, crossings, fill, fit
 from vbte.allocate.priced.market import BLOCKED_PRICE, Market
 from vbte.allocate.priced.pieces import cut_into_paths
@@ -50,6 +50,7 @@ def near_shortest(
     prices: FloatArray,
     step: Descent,
     stop: Callable[[float], bool],
+    evaluate: Evaluate = traffic,
 ) -> NearShortest:
     """Return the traffic on the links that are near-shortest under ``prices``, loads brought to the room on these."""
     dags = []
@@ -57,8 +58,8 @@ def near_shortest(
         weight = found.weight(routing.group, prices, step.padding)
         distance = routing.spread(weight, step.temperature).from_to()
         dags.append(DestinationDag(routing.group, distance, weight, step.temperature))
-    prices = descend(found, dags, prices, step, stop)
-    result = traffic(found, dags, prices, step)
+    prices = descend(found, dags, prices, step, stop, evaluate)
+    result = evaluate(found, dags, prices, step)
     return NearShortest(prices, result, result.misfit(found, prices))
 
 
@@ -109,7 +110,7 @@ def _evened_out(instance: Instance, found: Market, paths: PathSet, flow: FloatAr
     carried = np.bincount(paths.commodity, weights=flow, minlength=instance.n_commodities).astype(np.float64)
     if (carried >= found.least * (1.0 - 1e-9)).all():
         return flow
-    cross = _crossings(instance, found, paths)
+    cross = crossings_of(instance, found, paths)
     used = np.bincount(paths.commodity, minlength=instance.n_commodities)
     share = np.divide(
         flow, carried[paths.commodity], out=1.0 / used[paths.commodity], where=carried[paths.commodity] > 0
@@ -122,7 +123,8 @@ def _evened_out(instance: Instance, found: Market, paths: PathSet, flow: FloatAr
     return least + fit(cross, np.maximum(flow - least, 0.0), left)
 
 
-def _crossings(instance: Instance, found: Market, paths: PathSet) -> Crossings:
+def crossings_of(instance: Instance, found: Market, paths: PathSet) -> Crossings:
+    """Return paths against the rows of room of a market."""
     row = np.zeros(instance.n_commodities, dtype=np.intp)
     for group in found.groups:
         row[group.commodities] = group.row
@@ -138,7 +140,7 @@ def _fit(
     fresh: BoolArray | None = None,
 ) -> FloatArray:
     """Fit flows into the room. Leftovers go to the ``fresh`` paths (P,) only, where there are any."""
-    cross = _crossings(instance, found, paths)
+    cross = crossings_of(instance, found, paths)
     carried = np.bincount(paths.commodity, weights=flow, minlength=instance.n_commodities).astype(np.float64)
     # What must be carried goes before what may be, and important priorities before others.
     forced = np.divide(found.least, carried, out=np.zeros_like(carried), where=carried > 0)

@@ -10,7 +10,7 @@ from vbte.oracle import PathOracle
 from vbte.policy import CandidateKind, Split, StageKind
 
 #: Stages that the engine can do.
-SUPPORTED_KINDS = (StageKind.ADMITTED, StageKind.MAX_UTILIZATION, StageKind.CONCURRENT, *FLOW_KINDS)
+SUPPORTED_KINDS = (StageKind.MAX_MIN, StageKind.ADMITTED, StageKind.MAX_UTILIZATION, StageKind.CONCURRENT, *FLOW_KINDS)
 
 
 def unsupported(problem: StageProblem) -> str | None:
@@ -24,6 +24,9 @@ def unsupported(problem: StageProblem) -> str | None:
     for stage in model.stages:
         if stage.kind not in SUPPORTED_KINDS:
             return f"a {stage.kind} stage"
+    kinds = {stage.kind for stage in model.stages}
+    if StageKind.MAX_MIN in kinds and (others := kinds - {StageKind.MAX_MIN, *FLOW_KINDS}):
+        return f"max_min before other stages than latency and cost: {min(others)}"
     for c in np.unique(instance.class_index[problem.scope]).tolist():
         rules = instance.rules[c]
         if rules.policy.protection is not None:
