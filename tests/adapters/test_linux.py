@@ -271,6 +271,18 @@ def test_a_backup_group_is_refused(device: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("protection", "fault"),
+    [({"backup": "link:a-b"}, "has members with backups"), ({"limit_bps": 5}, "has members with limits")],
+)
+def test_protected_members_are_refused_with_the_way_out(
+    device: dict[str, Any], protection: dict[str, Any], fault: str
+) -> None:
+    device["next_hop_groups"][2]["members"][0].update(protection)
+    with pytest.raises(InputError, match=f"{fault}, which adapter linux does not install; .*local_protection: none"):
+        render(device)
+
+
+@pytest.mark.parametrize(
     ("path", "value", "fault"),
     [
         (("schema",), "vbte.tables/2", r"\$.schema"),

@@ -29,10 +29,15 @@ class NextHop(msgspec.Struct, frozen=True):
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A next hop's share of a group: ``weight`` over the sum of weights."""
+    """A next hop's share of a group: ``weight`` over the sum of weights.
+
+    ``backup`` is the next hop that stands in while it is down, ``limit_bps`` the most that may go over it.
+    """
 
     next_hop: str
     weight: Annotated[int, msgspec.Meta(ge=1)]
+    backup: str | None = None
+    limit_bps: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 class Group(msgspec.Struct, frozen=True):

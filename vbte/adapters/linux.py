@@ -153,15 +153,29 @@ def _target(tables: Device, route: Route, version: int, place: str) -> tuple[str
     """Return a route's type ('' for an ordinary one) and its next hops, as ``ip route`` wants them."""
     if route.group is None:
         return "blackhole ", ""
-    if tables.group_by_id.get(route.group) and tables.group_by_id[route.group].backup is not None:
-        raise InputError(
-            "has a backup group, which adapter linux does not install", place=place, remedy="plan without backups"
-        )
+    _refuse_protection(tables, route.group, place)
     ways = tables.ways(route.group)
     if any(next_hop.kind == "local" for next_hop, _ in ways):
         # Traffic has arrived: end the search of this table, so that the main table delivers it.
         return "throw ", ""
     return "", "".join(_hop(next_hop, weight, version, place) for next_hop, weight in ways)
+
+
+def _refuse_protection(tables: Device, group_id: str, place: str) -> None:
+    """Raise InputError for what no multipath route holds: the kernel's groups have no standby and no policer."""
+    group = tables.group_by_id.get(group_id)
+    if group is None:
+        return
+    members = group.members
+    stated = {
+        "has a backup group": group.backup is not None,
+        "has members with backups": any(member.backup is not None for member in members),
+        "has members with limits": any(member.limit_bps is not None for member in members),
+    }
+    for what, is_stated in stated.items():
+        if is_stated:
+            fault = f"{what}, which adapter linux does not install"
+            raise InputError(fault, place=place, remedy="plan without protection, tables: {local_protection: none}")
 
 
 def _hop(next_hop: NextHop, weight: int, version: int, place: str) -> str:

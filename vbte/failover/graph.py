@@ -8,7 +8,8 @@ a state, or ends. Which edges live, and how a state's traffic is shared among th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,7 +19,8 @@ from scipy.sparse import csr_array
 from vbte.failover.lookup import Lookup, StateCodes
 from vbte.instance import Instance
 from vbte.tables import Tables, offered_traffic
-from vbte.tables.fib import Fib, Groups, HopKind, read_groups
+from vbte.tables.fib import Fib, Groups, HopKind
+from vbte.tables.fib_reader import read_groups
 from vbte.tables.files import no_cycle_search
 from vbte.tables.ranges import ranges
 from vbte.topology import BoolArray, FloatArray, Topology
@@ -32,7 +34,8 @@ class Edges:
 
     ``head`` is -1 where no state follows; ``delivers`` tells that the traffic then is where it belongs. Edge e crosses
     ``links[start[e]:start[e + 1]]`` and fails with any of them. ``is_backup`` marks members of the group that takes
-    over from the state's own.
+    over from the state's own. ``stands_in_for`` is the edge in whose place an edge comes while that one is down, -1
+    for edges that are nobody's backup. ``limit_gbps`` is the most that a head end sends over it, inf for no limit.
     """
 
     tail: Positions
@@ -40,6 +43,8 @@ class Edges:
     weight: Positions
     is_backup: BoolArray
     delivers: BoolArray
+    stands_in_for: Positions
+    limit_gbps: FloatArray
     start: Positions
     links: Positions
 
@@ -47,13 +52,16 @@ class Edges:
         return len(self.tail)
 
     def sorted_by(self, order: Positions) -> Edges:
-        """Return the edges in another order, or some of them."""
+        """Return the edges in another order."""
         length = np.diff(self.start)[order]
         at = ranges(self.start[:-1][order], self.start[1:][order])
         start = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
+        place = np.empty(len(order), dtype=np.int64)
+        place[order] = np.arange(len(order))
+        primary = self.stands_in_for[order]
         return Edges(
             self.tail[order], self.head[order], self.weight[order], self.is_backup[order], self.delivers[order],
-            start, self.links[at],
+            np.where(primary >= 0, place[primary], -1), self.limit_gbps[order], start, self.links[at],
         )  # fmt: skip
 
 
@@ -176,18 +184,25 @@ def _explore(expander: _Expander, entries: Positions) -> _Explored:
     codes = np.concatenate(found_codes)
     order = np.argsort(codes)
     codes = codes[order]
-    parts = found_edges
-    start = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(part.start) for part in parts]))]).astype(np.int64)
-    edges = Edges(
-        _positions(codes, np.concatenate([part.tail for part in parts])),
-        _positions(codes, np.concatenate([part.head for part in parts])),
+    edges = _joined(found_edges)
+    tail, head = _positions(codes, edges.tail), _positions(codes, edges.head)
+    return _Explored(codes, np.concatenate(found_groups)[order], replace(edges, tail=tail, head=head))
+
+
+def _joined(parts: Sequence[Edges]) -> Edges:
+    first = np.cumsum([0, *(len(part) for part in parts)])
+    primary = [np.where(p.stands_in_for >= 0, p.stands_in_for + at, -1) for p, at in zip(parts, first, strict=False)]
+    return Edges(
+        np.concatenate([part.tail for part in parts]),
+        np.concatenate([part.head for part in parts]),
         np.concatenate([part.weight for part in parts]),
         np.concatenate([part.is_backup for part in parts]),
         np.concatenate([part.delivers for part in parts]),
-        start,
+        np.concatenate(primary),
+        np.concatenate([part.limit_gbps for part in parts]),
+        np.concatenate([[0], np.cumsum(np.concatenate([np.diff(part.start) for part in parts]))]).astype(np.int64),
         np.concatenate([part.links for part in parts]),
     )
-    return _Explored(codes, np.concatenate(found_groups)[order], edges)
 
 
 class _Expander:
@@ -199,7 +214,7 @@ class _Expander:
     def no_edges(self) -> Edges:
         """Return no edges at all."""
         none, no = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.bool_)
-        return Edges(none, none, none, no, no, np.zeros(1, dtype=np.int64), none)
+        return Edges(none, none, none, no, no, none, np.empty(0), np.zeros(1, dtype=np.int64), none)
 
     def ways_out(self, codes: Positions) -> tuple[Positions, Edges]:
         """Return the next-hop group of each state, -1 for none, and the members of groups and backups as edges."""
@@ -212,20 +227,28 @@ class _Expander:
         of_group = np.concatenate([group[own], backup[backup >= 0]])
         first, last = groups.member_start[of_group], groups.member_start[of_group + 1]
         member, owner = ranges(first, last), np.repeat(np.arange(len(state)), last - first)
-        edges = self._edges(lookup.split(codes)[state[owner]], codes[state[owner]], groups.member_hop[member])
-        ends = lookup.ends_here(codes)
-        return group, Edges(
-            np.concatenate([edges.tail, codes[ends]]),
-            np.concatenate([edges.head, np.full(len(ends), -1)]),
-            np.concatenate([groups.member_weight[member], np.ones(len(ends), dtype=np.int64)]),
-            np.concatenate([owner >= len(own), np.zeros(len(ends), dtype=np.bool_)]),
-            np.concatenate([edges.delivers, np.ones(len(ends), dtype=np.bool_)]),
-            np.concatenate([edges.start, np.full(len(ends), edges.start[-1])]),
-            edges.links,
-        )
+        doubled = np.flatnonzero(groups.member_backup[member] >= 0)
+        primary = np.concatenate([np.full(len(member), -1), doubled])
+        hop = np.concatenate([groups.member_hop[member], groups.member_backup[member[doubled]]])
+        member, owner = (np.concatenate([column, column[doubled]]) for column in (member, owner))
+        edges = self._edges(lookup.split(codes)[state[owner]], codes[state[owner]], hop)
+        edges = replace(
+            edges, weight=groups.member_weight[member], is_backup=owner >= len(own), stands_in_for=primary,
+            limit_gbps=groups.member_limit_gbps[member] if lookup.is_source_routed else np.full(len(member), np.inf),
+        )  # fmt: skip
+        return group, _joined([edges, self._arrivals(codes[lookup.ends_here(codes)])])
+
+    def _arrivals(self, codes: Positions) -> Edges:
+        """Return the edge of each state that is the arrival of a label where it belongs."""
+        n_edges = len(codes)
+        none, yes = np.full(n_edges, -1), np.ones(n_edges, dtype=np.bool_)
+        return Edges(
+            codes, none, np.ones(n_edges, dtype=np.int64), ~yes, yes, none, np.full(n_edges, np.inf),
+            np.zeros(n_edges + 1, dtype=np.int64), np.empty(0, dtype=np.int64),
+        )  # fmt: skip
 
     def _edges(self, at: StateCodes, tail: Positions, hop: Positions) -> Edges:
-        """Return where next hops lead from the states that they are used in."""
+        """Return where next hops lead from the states that they are used in, whatever the groups say of them."""
         fib, groups, lookup, topology = self._fib, self._groups, self._lookup, self._topology
         kind = fib.hop_kind[hop]
         by_link = kind == HopKind.LINK
@@ -249,7 +272,8 @@ class _Expander:
         head[onward] = lookup.moved(at[onward], topology.head[fib.hop_link[hop[onward]]].astype(np.int64))
         head[by_label] = lookup.labelled(at[by_label], hop[by_label])
         delivers |= arrives & ~onward
-        return Edges(tail, head, np.empty(0, dtype=np.int64), np.empty(0, dtype=np.bool_), delivers, start, links)
+        none = np.empty(0, dtype=np.int64)
+        return Edges(tail, head, none, np.empty(0, dtype=np.bool_), delivers, none, np.empty(0), start, links)
 
 
 def _in_levels(edges: Edges, n_states: int) -> tuple[Edges, tuple[slice, ...], slice]:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from vbte.errors import InputError
 from vbte.instance import Instance
-from vbte.tables.fib import Fib, SidKind
-from vbte.topology import BoolArray, IntArray
+from vbte.tables.fib import Fib, PrefixRoutes, SidKind, value_at
+from vbte.topology import BoolArray
 
 Positions = NDArray[np.int64]
 
@@ -40,7 +40,7 @@ class Lookup:
     """
 
     def __init__(self, fib: Fib, instance: Instance, *, hop_by_hop: bool) -> None:
-        self._fib, self._instance = fib, instance
+        self._fib, self._instance, self._prefix_routes = fib, instance, PrefixRoutes(fib)
         self.is_source_routed = not hop_by_hop
         self._n_nodes, self._n_classes = len(instance.topology.nodes), len(instance.rules)
         self._n_instances = int(max(fib.route_instance.max(initial=0), fib.instance_of_tenant.max(initial=0))) + 1
@@ -67,32 +67,14 @@ class Lookup:
         at = self.split(codes)
         class_index = at.key // self._n_nodes // self._n_instances
         table = self._fib.table_of_class[at.device, class_index]
-        keys, rows = self._prefix_routes
-        wanted = self._route_key(at.device, at.key // self._n_nodes % self._n_instances, table, at.egress)
-        found = _found(keys, rows, wanted)
-        return np.where((table >= 0) & ~at.by_label, found, -1)
-
-    @cached_property
-    def _prefix_routes(self) -> tuple[Positions, Positions]:
-        """Sorted keys of the routes that lead from prefixes, and the routes; of several with one key the first."""
-        fib = self._fib
-        rows = np.flatnonzero((fib.route_label < 0) & (fib.route_egress >= 0))
-        key = self._route_key(
-            fib.route_device[rows], fib.route_instance[rows], fib.route_table[rows], fib.route_egress[rows]
-        )
-        keys, first = np.unique(key, return_index=True)
-        return keys, rows[first]
-
-    def _route_key(self, device: Positions, instance: Positions, table: Positions, egress: Positions) -> Positions:
-        n_tables = int(max(self._fib.table_of_class.max(initial=0), self._fib.route_table.max(initial=0))) + 1
-        code = (device * self._n_instances + instance) * n_tables + table
-        return np.asarray(code * self._n_nodes + egress)
+        found = self._prefix_routes.find(at.device, at.key // self._n_nodes % self._n_instances, table, at.egress)
+        return np.where(at.by_label, -1, found)
 
     def group(self, codes: Positions) -> Positions:
         """Return the next-hop group of each state, -1 for none."""
         at, route = self.split(codes), self.routes(codes)
         keys, rows = self._label_routes
-        of_label = _found(keys, rows, at.device * self._n_nodes + at.egress)
+        of_label = value_at(keys, rows, at.device * self._n_nodes + at.egress)
         route = np.where(at.by_label, np.where(at.device == at.egress, -1, of_label), route)
         return np.where(route >= 0, self._fib.route_group[route], -1) if len(self._fib.route_group) else route
 
@@ -111,7 +93,7 @@ class Lookup:
         fib = self._fib
         sids = np.flatnonzero(fib.sid_kind == SidKind.NODE)
         order = sids[np.argsort(fib.sid_label[sids], kind="stable")]
-        return _found(fib.sid_label[order], fib.sid_device[order], labels)
+        return value_at(fib.sid_label[order], fib.sid_device[order], labels)
 
     def ends_here(self, codes: Positions) -> Positions:
         """Return which states are the arrival of a label at the node that it belongs to."""
@@ -142,11 +124,3 @@ class Lookup:
                 remedy="name the links that it crosses, so that it is known what it fails with",
             )
         return (at.key + self._n_keys) * self._n_nodes + at.device
-
-
-def _found(keys: Positions, values: Positions | IntArray, wanted: Positions) -> Positions:
-    """Return the value of each wanted key, -1 for none; ``keys`` are sorted."""
-    if not len(keys):
-        return np.full(len(wanted), -1)
-    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where(keys[at] == wanted, values[at], -1)

@@ -2,8 +2,10 @@
 
 Rules, in the order applied (``README.md`` has the mathematics):
 
-1. A member of a next-hop group is down when a link that it crosses is; a group's backup takes over when it says.
+1. A member of a next-hop group is down when a link that it crosses is, and its own backup, if it has one, is down too;
+   a group's backup takes over when it says.
 2. What comes to a state is shared among the members that are left, by their weights; where none is left it is lost.
+   A head end drops what is more than a member's limit.
 3. A link that gets more than its capacity serves classes in strict order of priority, and within one priority all
    traffic alike; what it drops does not come to the links behind it (``congestion``).
 """
@@ -35,7 +37,8 @@ _BLOCK_ENTRIES = 1 << 20
 class RepairedBlock:
     """What becomes of one demand matrix in a block of B scenarios; Gbit/s and ms, by class where it says so.
 
-    ``lost_gbps`` (n_classes, B) ends where no next hop is left or goes round, ``congested_gbps`` is dropped by links
+    ``lost_gbps`` (n_classes, B) ends where no next hop is left, goes round or is beyond a head end's limit,
+    ``congested_gbps`` is dropped by links
     above capacity and ``delivered_gbps`` is the rest of what head ends admit while nothing is down. ``latency_ms`` is
     the mean over what is delivered, ``max_latency_ms`` the longest way that any of it takes, both NaN where nothing is.
     ``class_link_load_gbps`` (n_classes, n_links, B) is what comes to each link before anything is dropped.
@@ -72,7 +75,9 @@ class Repair:
         n_columns = len(instance.rules) * len(instance.topology.links)
         self._crossings = Crossings(graph.edges.start, graph.columns, n_columns)
         self._by_column = graph.class_crossing.T.tocsr()
-        self._size = self._push.by_tail @ (~graph.edges.is_backup).astype(np.float64)
+        own_members = ~graph.edges.is_backup & (graph.edges.stands_in_for < 0)
+        self._size = self._push.by_tail @ own_members.astype(np.float64)
+        self._most_share = self._limits()
 
     @property
     def instance(self) -> Instance:
@@ -112,17 +117,31 @@ class Repair:
             block, load, _from_zero(lost), _from_zero(arriving - delivered), delivered, mean, longest,
         )  # fmt: skip
 
+    def _limits(self) -> FloatArray | None:
+        """Return the largest share of its state's traffic that each edge may get, (E,), None where none has a limit.
+
+        Limits are head ends', to whom nothing comes but what enters there, the same in every scenario.
+        """
+        edges = self._graph.edges
+        if np.isinf(edges.limit_gbps).all():
+            return None
+        entering = self._entering[edges.tail]
+        return np.asarray(np.divide(edges.limit_gbps, entering, out=np.full(len(edges), np.inf), where=entering > 0))
+
     def shares(self, failed_links: BoolArray) -> FloatArray:
         """Return the share of its state's traffic that each edge gets, (E, B); 0 where it is down or stands by."""
         edges, by_tail = self._graph.edges, self._push.by_tail
         lives = np.asarray(self._graph.crossing @ failed_links.astype(np.float64)) == 0
+        standby = np.flatnonzero(edges.stands_in_for >= 0)
+        lives[standby] &= ~lives[edges.stands_in_for[standby]]
         own = ~edges.is_backup[:, None]
         living = np.asarray(by_tail @ (lives & own).astype(np.float64))
         early = self._graph.backup_is_early[:, None]
         takes_over = self._graph.has_backup[:, None] & np.where(early, living < self._size[:, None], living == 0)
         weight = (lives & (own != takes_over[edges.tail])) * edges.weight[:, None].astype(np.float64)
         total = np.asarray(by_tail @ weight)[edges.tail]
-        return np.asarray(np.divide(weight, total, out=np.zeros_like(weight), where=total > 0))
+        share = np.asarray(np.divide(weight, total, out=np.zeros_like(weight), where=total > 0))
+        return share if self._most_share is None else np.minimum(share, self._most_share[:, None])
 
     def users(
         self, links: NDArray[np.intp], positions: NDArray[np.intp] | None = None, scenarios: ScenarioSet | None = None

@@ -11,7 +11,7 @@ from rich.text import Text
 from vbte.report.terminal import empty_table, shown_name, spaced
 from vbte.report.text import percent, plural, printable
 from vbte.tables.files import Tables
-from vbte.tables.schema import DeviceTable, NextHop, NextHopGroup, Route
+from vbte.tables.schema import DeviceTable, Member, NextHop, NextHopGroup, Route
 from vbte.units import format_gbps
 
 
@@ -78,11 +78,19 @@ def _via(route: Route, groups: dict[str, NextHopGroup], hops: dict[str, NextHop]
     if route["group"] is None:
         return Text("discard", style="yellow")
     group = groups[route["group"]]
-    lines = [f"{member['weight']} x {_way_out(hops[member['next_hop']])}" for member in group["members"]]
+    lines = [line for member in group["members"] for line in _member_lines(member, hops)]
     backup = group["backup"]
     if backup is not None:
         lines.append(f"backup {backup['group']} when {backup['when'].replace('-', ' ')}")
     return Text("\n".join(printable(line).replace("\n", " ") for line in lines))
+
+
+def _member_lines(member: Member, hops: dict[str, NextHop]) -> Iterator[str]:
+    limit_bps, backup = member.get("limit_bps"), member.get("backup")
+    limit = "" if limit_bps is None else f", at most {format_gbps(limit_bps / 1e9)}"
+    yield f"{member['weight']} x {_way_out(hops[member['next_hop']])}{limit}"
+    if backup is not None:
+        yield f"  else {_way_out(hops[backup])}"
 
 
 def _way_out(hop: NextHop) -> str:

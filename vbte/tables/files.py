@@ -17,7 +17,7 @@ import orjson
 
 from vbte.errors import InputError
 from vbte.tables.manifest import device_file, plan_id, sha256
-from vbte.tables.schema import Devices, DeviceTable, Manifest, Route
+from vbte.tables.schema import Devices, DeviceTable, Manifest, Member, Route
 
 Document = TypeVar("Document", Manifest, DeviceTable)
 Stored = TypeVar("Stored")
@@ -167,11 +167,38 @@ def _check_references(table: DeviceTable, name: str, file: Path) -> None:
                 raise InputError(f"no next hop {member['next_hop']!r}", place=place, remedy=_REMEDY)
             if member["weight"] < 1:
                 raise InputError(f"a member has weight {member['weight']}", place=place, remedy="a weight is 1 or more")
+            _check_protection(member, next_hops, place)
         if group["backup"] and group["backup"]["group"] not in groups:
             raise InputError(f"no group {group['backup']['group']!r}", place=place, remedy=_REMEDY)
     for position, route in enumerate(table["routes"]):
         if route["group"] is not None and route["group"] not in groups:
             raise InputError(f"no group {route['group']!r}", place=f"{file}: routes[{position}]", remedy=_REMEDY)
+    _check_limits(table, file)
+
+
+def _check_limits(table: DeviceTable, file: Path) -> None:
+    """Raise InputError for a limit where no head end's own traffic is meant."""
+    limited = {
+        group["id"]
+        for group in table["next_hop_groups"]
+        if any(m.get("limit_bps") is not None for m in group["members"])
+    }
+    for position, route in enumerate(table["routes"]):
+        if route["group"] in limited and (route["label"] is not None or table["realisation"] != "source-routed"):
+            raise InputError(
+                f"members of group {route['group']!r} have limits", place=f"{file}: routes[{position}]",
+                remedy="limits are a head end's, for routes that lead from prefixes in source-routed tables",
+            )  # fmt: skip
+
+
+def _check_protection(member: Member, next_hops: set[str], place: str) -> None:
+    backup, limit_bps = member.get("backup"), member.get("limit_bps")
+    if backup is not None and backup not in next_hops:
+        raise InputError(f"no next hop {backup!r}", place=place, remedy=_REMEDY)
+    if backup == member["next_hop"]:
+        raise InputError(f"next hop {backup!r} is its own backup", place=place, remedy=_REMEDY)
+    if limit_bps is not None and limit_bps < 0:
+        raise InputError(f"a member has limit {limit_bps} bit/s", place=place, remedy="a limit is 0 or more")
 
 
 def _route_key(route: Route) -> str:

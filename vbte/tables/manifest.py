@@ -210,12 +210,18 @@ def _demand_hash(matrix: DemandMatrix) -> str:
 
 
 def _allocation(plan: Plan) -> str:
-    paths = plan.paths
+    paths, backups, reserved = plan.paths, plan.backup_paths, plan.reserved_gbps
+    # Plans without protection keep the hash that they had before there was any.
+    protection = (
+        [] if backups is None else [backups.start.astype("<i8").tobytes(), backups.links.astype("<i4").tobytes()]
+    )
+    protection += [] if reserved is None else [b"reserved", _float_bytes(reserved)]
     return sha256(
         paths.start.astype("<i8").tobytes(),
         paths.links.astype("<i4").tobytes(),
         paths.commodity.astype("<i4").tobytes(),
         _float_bytes(plan.flow_gbps),
+        *protection,
     )
 
 

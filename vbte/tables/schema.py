@@ -7,7 +7,7 @@ Keys stand in the order in which they are written.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 SCHEMA: Final = "vbte.tables/1"
 
@@ -52,11 +52,13 @@ class NextHop(TypedDict):
 
 
 class Member(TypedDict):
-    """A next hop's part in a group."""
+    """A next hop's part in a group; left out, ``backup`` and ``limit_bps`` are null."""
 
     next_hop: str
     weight: int
     planned_share: float
+    backup: NotRequired[str | None]
+    limit_bps: NotRequired[int | None]
 
 
 class Backup(TypedDict):

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 
 from vbte.device_limits import device_limits, profile_of
-from vbte.oracle import Positions, select_paths
+from vbte.oracle import Positions
 from vbte.paths.igp import IgpRouting, igp_next_hops
-from vbte.plan import Plan
+from vbte.plan import PathSet, Plan
+from vbte.policy import DeviceProfile
 from vbte.tables.commodities import CommodityWords, bps
 from vbte.tables.drafts import SHARE_DECIMALS, DeviceDraft, by_device
 from vbte.tables.fallback import igp_ways
-from vbte.tables.labels import LabelPlan, group_id, label_plan, spelt
+from vbte.tables.labels import LabelPlan, group_id, label_plan
 from vbte.tables.ranges import positions_of, ranges
 from vbte.tables.realised import Realised
-from vbte.tables.schema import CannotRealise, Member, NextHop, Segment
+from vbte.tables.schema import CannotRealise, Member, NextHop
+from vbte.tables.segment_hops import SegmentHops, segment_words
 from vbte.tables.sids import SidWriter, limit_equal_cost
 from vbte.tables.splits import Splits, split
 from vbte.topology import IntArray, Topology
@@ -25,7 +28,9 @@ from vbte.topology import IntArray, Topology
 def source_routed(plan: Plan) -> Realised:
     """Return what every device holds when head ends steer by segment lists.
 
-    Raises InputError when SIDs clash.
+    A path's backup becomes its member's ``backup``, its reservation the member's ``limit_bps``, which is never below
+    what the weights send over the member while all is up: a policer is there for failures, not for rounding. Raises
+    InputError when SIDs clash.
     """
     instance = plan.instance
     limits = device_limits(instance.topology, instance.model)
@@ -63,12 +68,15 @@ class _HeadEnds:
         planned = np.where(splits.row_path >= 0, splits.share[splits.row_path] if len(splits.share) else 0.0, 0.0)
         self._planned = np.round(planned, SHARE_DECIMALS)
         self._error = np.round(splits.error, SHARE_DECIMALS)
-        self._objects, self._names = _segment_words(topology, labels)
-        self._link_ids = [link.id for link in topology.links]
-        self._latency_us = np.rint(splits.paths.sums(topology.latency_ms) * 1000).astype(np.int64)
+        self._spelling = segment_words(topology, labels)
+        self._primaries = SegmentHops(self._spelling, splits.paths, splits.segments)
+        self._backups = SegmentHops(self._spelling, splits.backups.paths, splits.backups.segments)
         refused = np.flatnonzero(splits.deep | splits.crowded)
         head_end = instance.source[splits.paths.commodity[refused]]
         self._refused = [refused[at] for at in positions_of(head_end, len(topology.nodes))]
+        unbacked = np.flatnonzero(splits.backups.deep & ~splits.deep & ~splits.crowded)
+        head_end = instance.source[splits.paths.commodity[unbacked]]
+        self._unbacked = [unbacked[at] for at in positions_of(head_end, len(topology.nodes))]
 
     def add_routes(self, draft: DeviceDraft, node: int) -> None:
         """Add a route for every commodity of the node, and a group where something of it is admitted."""
@@ -95,43 +103,26 @@ class _HeadEnds:
         """Add the next hops of rows of the splits, and return the group member that each row is."""
         splits = self._splits
         path = splits.row_path[rows]
-        planned, by_igp = self._next_hops(path[path >= 0]), self._igp_next_hops(splits.row_commodity[rows[path < 0]])
+        planned, by_igp = self._primaries.of(path[path >= 0]), self._igp_next_hops(splits.row_commodity[rows[path < 0]])
         columns = zip(path.tolist(), splits.row_weight[rows].tolist(), self._planned[rows].tolist(), strict=True)
         members: list[Member] = []
         for held, weight, share in columns:
             hop = next(planned if held >= 0 else by_igp)
             draft.next_hops[hop["id"]] = hop
             members.append({"next_hop": hop["id"], "weight": weight, "planned_share": share})
+        self._protect(draft, rows, members)
         return members
 
-    def _next_hops(self, chosen: IntArray) -> Iterator[NextHop]:
-        """Yield the next hop that pins each of these paths."""
-        topology, segments = self._routing.topology, self._splits.segments
-        paths = select_paths(self._splits.paths, chosen.astype(np.intp))
-        first, last = segments.start[chosen], segments.start[chosen + 1]
-        at = ranges(first, last)
-        code = np.where(segments.is_node[at], 0, len(topology.nodes)) + segments.position[at]
-        lists, spellings = [self._objects[c] for c in code.tolist()], [self._names[c] for c in code.tolist()]
-        links = [self._link_ids[link] for link in paths.links.tolist()]
-        segment_end = np.cumsum(last - first)
-        bounds = zip(
-            (segment_end - (last - first)).tolist(), segment_end.tolist(), paths.start[:-1].tolist(),
-            paths.start[1:].tolist(), paths.links[paths.start[:-1]].tolist(), self._latency_us[chosen].tolist(),
-            strict=True,
-        )  # fmt: skip
-        for from_segment, to_segment, from_link, to_link, first_link, latency_us in bounds:
-            link, listed = topology.links[first_link], lists[from_segment:to_segment]
-            yield {
-                "id": "segments:" + ",".join(spellings[from_segment:to_segment]),
-                "kind": "segments",
-                "node": link.target,
-                "interface": link.interface,
-                "gateway": link.gateway,
-                "labels": [segment["label"] for segment in listed],
-                "segments": listed,
-                "links": links[from_link:to_link],
-                "latency_us": latency_us,
-            }
+    def _protect(self, draft: DeviceDraft, rows: Positions, members: list[Member]) -> None:
+        """Add to the members that rows of the splits became what the plan says of their backups and limits."""
+        splits, path = self._splits, self._splits.row_path[rows]
+        backed = np.flatnonzero(splits.backups.held[path] & (path >= 0)) if len(splits.paths) else path[:0]
+        for at, hop in zip(backed.tolist(), self._backups.of(path[backed]), strict=True):
+            draft.next_hops[hop["id"]] = hop
+            members[at]["backup"] = hop["id"]
+        for at, limit_bps in enumerate(splits.row_limit_bps[rows].tolist() if splits.has_limits else ()):
+            if limit_bps >= 0:
+                members[at]["limit_bps"] = limit_bps
 
     def _igp_next_hops(self, commodities: IntArray) -> Iterator[NextHop]:
         """Yield the way to each commodity's egress by its node SID alone."""
@@ -143,37 +134,49 @@ class _HeadEnds:
             pinned = [topology.links[link] for link in ways.links[at].tolist()] if ways.is_single[at] else []
             first = topology.links[leaving] if leaving >= 0 else None
             yield {
-                "id": f"segments:{self._names[egress]}",
+                "id": f"segments:{self._spelling.names[egress]}",
                 "kind": "segments",
                 "node": first.target if first else None,
                 "interface": first.interface if first else None,
                 "gateway": first.gateway if first else None,
-                "labels": [self._objects[egress]["label"]],
-                "segments": [self._objects[egress]],
+                "labels": [self._spelling.objects[egress]["label"]],
+                "segments": [self._spelling.objects[egress]],
                 "links": [link.id for link in pinned],
                 "latency_us": round(sum(link.latency_ms for link in pinned) * 1000) if pinned else None,
             }
 
     def add_refusals(self, draft: DeviceDraft, node: int) -> None:
         """Add a ``cannot_realise`` entry for every path from the node that no table holds."""
-        splits, words = self._splits, self._words
+        splits = self._splits
         for path in self._refused[node].tolist():
-            commodity = int(splits.paths.commodity[path])
-            planned_gbps = splits.plan.admitted_share[commodity] * words.instance.peak_gbps[commodity]
-            entry: CannotRealise = {
-                "object": {
-                    "kind": "path",
-                    "egress": words.egress[commodity],
-                    "class": words.class_name[commodity],
-                    "tenant": words.tenant[commodity],
-                    "links": [self._link_ids[link] for link in splits.paths[path].tolist()],
-                },
-                "reason": "segment-depth" if splits.deep[path] else "group-size",
-                "detail": _refusal(splits, words, path),
-                "substitute": self._substitute(commodity),
-                "bps_at_stake": bps(planned_gbps * splits.share[path]),
-            }
-            draft.cannot_realise.append(entry)
+            reason: Literal["segment-depth", "group-size"] = "segment-depth" if splits.deep[path] else "group-size"
+            substitute = self._substitute(int(splits.paths.commodity[path]))
+            self._refuse(draft, path, splits.paths, reason, _refusal(splits, self._words, path), substitute)
+        for path in self._unbacked[node].tolist():
+            detail = f"the backup {_too_deep(splits, self._words, path, int(splits.backups.segments.depth[path]))}"
+            substitute = "none: while the path is down, the group's other paths share"
+            self._refuse(draft, path, splits.backups.paths, "segment-depth", detail, substitute)
+
+    def _refuse(
+        self, draft: DeviceDraft, path: int, paths: PathSet, reason: Literal["segment-depth", "group-size"],
+        detail: str, substitute: str,
+    ) -> None:  # fmt: skip
+        splits, words, commodity = self._splits, self._words, int(self._splits.paths.commodity[path])
+        planned_gbps = splits.plan.admitted_share[commodity] * words.instance.peak_gbps[commodity]
+        entry: CannotRealise = {
+            "object": {
+                "kind": "path",
+                "egress": words.egress[commodity],
+                "class": words.class_name[commodity],
+                "tenant": words.tenant[commodity],
+                "links": [self._spelling.link_ids[link] for link in paths[path].tolist()],
+            },
+            "reason": reason,
+            "detail": detail,
+            "substitute": substitute,
+            "bps_at_stake": bps(planned_gbps * splits.share[path]),
+        }
+        draft.cannot_realise.append(entry)
 
     def _substitute(self, commodity: int) -> str:
         """Return what serves a commodity in place of a path that no table holds."""
@@ -189,28 +192,21 @@ def _member_order(member: Member) -> str:
     return member["next_hop"]
 
 
-def _segment_words(topology: Topology, labels: LabelPlan) -> tuple[list[Segment], list[str]]:
-    """Return the segment and its spelling for every node, then for every link."""
-    objects: list[Segment] = [
-        {"kind": "node", "node": node.id, "link": None, "label": label}
-        for node, label in zip(topology.nodes, labels.node.tolist(), strict=True)
-    ]
-    objects += [
-        {"kind": "adjacency", "node": link.source, "link": link.id, "label": label}
-        for link, label in zip(topology.links, labels.adjacency.tolist(), strict=True)
-    ]
-    names = [spelt(node.id) for node in topology.nodes] + [f"[{spelt(link.id)}]" for link in topology.links]
-    return objects, names
-
-
 def _refusal(splits: Splits, words: CommodityWords, path: int) -> str:
-    commodity = splits.paths.commodity[path]
-    node = splits.plan.instance.topology.nodes[splits.plan.instance.source[commodity]]
-    limits = profile_of(node, splits.plan.instance.model)
     if splits.crowded[path]:
+        limits = _limits_at_source(splits, path)
         return f"a group holds {limits.max_group_members} members, and the others are larger"
-    besides = " and the tenant's label" if words.tenant[commodity] else ""
-    return f"needs {splits.segments.depth[path]} segments{besides}, the device pushes {limits.max_segments}"
+    return _too_deep(splits, words, path, int(splits.segments.depth[path]))
+
+
+def _too_deep(splits: Splits, words: CommodityWords, path: int, depth: int) -> str:
+    besides = " and the tenant's label" if words.tenant[splits.paths.commodity[path]] else ""
+    return f"needs {depth} segments{besides}, the device pushes {_limits_at_source(splits, path).max_segments}"
+
+
+def _limits_at_source(splits: Splits, path: int) -> DeviceProfile:
+    instance = splits.plan.instance
+    return profile_of(instance.topology.nodes[instance.source[splits.paths.commodity[path]]], instance.model)
 
 
 def _ending_tenants(words: CommodityWords) -> list[set[str]]:

@@ -6,16 +6,32 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vbte.device_limits import DeviceLimits
-from vbte.oracle import select_paths, sorted_rows
+from vbte.oracle import Positions, select_paths, sorted_rows
 from vbte.paths.igp import IgpRouting, ecmp_flows
 from vbte.plan import PathSet, Plan
 from vbte.quantise import Weights, quantise
+from vbte.tables.commodities import BPS_PER_GBPS
 from vbte.tables.fallback import igp_serves
 from vbte.tables.segments import SegmentLists, segment_lists
 from vbte.tolerance import DUST_SHARE
 from vbte.topology import BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class PathBackups:
+    """A backup for each of P paths, empty for none: ``deep`` (P,) marks those that no table can hold."""
+
+    paths: PathSet
+    segments: SegmentLists
+    deep: BoolArray
+
+    @cached_property
+    def held(self) -> BoolArray:
+        """Which paths have a backup in the tables, shape (P,)."""
+        return np.asarray((self.paths.hops > 0) & ~self.deep)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +41,8 @@ class Splits:
     ``share`` (P,) is each path's share of its commodity's admitted volume.
     ``deep`` and ``crowded`` (P,) mark paths that no table can hold. A table row is a held path or, ``row_path`` -1,
     the IGP's own way to the egress; rows have shape (R,) and are sorted by commodity. ``error`` (K,) is the
-    quantisation error of each commodity's group.
+    quantisation error of each commodity's group. ``backups`` are those of the paths, ``reserved_gbps`` (P,) the most
+    that each may carry at its commodity's peak, None where the plan reserves nothing.
     """
 
     plan: Plan
@@ -38,6 +55,8 @@ class Splits:
     row_commodity: IntArray
     row_weight: Weights
     error: FloatArray
+    backups: PathBackups
+    reserved_gbps: FloatArray | None
 
     @cached_property
     def admitted_share(self) -> FloatArray:
@@ -50,6 +69,20 @@ class Splits:
         """Share of its commodity's admitted volume that each row gets, shape (R,)."""
         total = np.bincount(self.row_commodity, weights=self.row_weight, minlength=self.plan.instance.n_commodities)
         return np.asarray(self.row_weight / total[self.row_commodity])
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether members have limits."""
+        return self.reserved_gbps is not None
+
+    @cached_property
+    def row_limit_bps(self) -> NDArray[np.int64]:
+        """The most that each row may carry, whole bit/s, -1 for no limit, shape (R,)."""
+        if self.reserved_gbps is None or not len(self.paths):
+            return np.full(len(self.row_path), -1)
+        admitted_gbps = (self.admitted_share * self.plan.instance.peak_gbps)[self.row_commodity]
+        limit_gbps = np.maximum(self.reserved_gbps[self.row_path], self.row_share * admitted_gbps)
+        return np.where(self.row_path >= 0, np.ceil(limit_gbps * BPS_PER_GBPS).astype(np.int64), -1)
 
     def link_load_gbps(self, routing: IgpRouting) -> FloatArray:
         """Return the link loads that the rows bring about, shape (T, n_links)."""
@@ -85,7 +118,8 @@ def split(plan: Plan, routing: IgpRouting, limits: DeviceLimits) -> Splits:
     gives its share to the commodity's other paths in proportion; where none is left the IGP's way is taken if the
     class may use it, and else nothing is admitted.
     """
-    paths, share = with_flow(plan)
+    chosen, share = flowing(plan)
+    paths = select_paths(plan.paths, chosen)
     segments = segment_lists(paths, routing)
     deep, crowded = _refused(plan, paths, segments, share, limits)
     n_commodities = plan.instance.n_commodities
@@ -106,21 +140,43 @@ def split(plan: Plan, routing: IgpRouting, limits: DeviceLimits) -> Splits:
     error[owner] = group_error
     used = weight > 0
     return Splits(
-        plan, paths, segments, share, deep, crowded, row_path[used], row_commodity[used], weight[used], error
+        plan, paths, segments, share, deep, crowded, row_path[used], row_commodity[used], weight[used], error,
+        _backups(plan, chosen, routing, limits), _reserved(plan, chosen),
     )  # fmt: skip
+
+
+def _backups(plan: Plan, chosen: Positions, routing: IgpRouting, limits: DeviceLimits) -> PathBackups:
+    """Return the backups of the paths at these positions of the plan."""
+    nothing = PathSet(np.zeros(len(plan.paths) + 1, np.int64), np.empty(0, np.int32), plan.paths.commodity)
+    paths = select_paths(plan.backup_paths or nothing, chosen)
+    segments = segment_lists(paths, routing)
+    return PathBackups(paths, segments, _deep(plan, paths, segments, limits))
+
+
+def _reserved(plan: Plan, chosen: Positions) -> FloatArray | None:
+    """Return what the paths at these positions of the plan may carry; paths listed twice add up."""
+    if plan.reserved_gbps is None:
+        return None
+    return _merge_repeated(plan.paths, plan.reserved_gbps)[chosen]
 
 
 def with_flow(plan: Plan) -> tuple[PathSet, FloatArray]:
     """Return the paths that carry flow, each once, and their shares of the admitted volume, which sum to 1."""
+    chosen, share = flowing(plan)
+    return select_paths(plan.paths, chosen), share
+
+
+def flowing(plan: Plan) -> tuple[Positions, FloatArray]:
+    """Return the positions of the paths that carry flow, each path once, and their shares of the admitted volume."""
     share = _merge_repeated(plan.paths, plan.path_share)
     total = np.bincount(plan.paths.commodity, weights=share, minlength=plan.instance.n_commodities)
     # What is admitted of a commodity as numerical dust is not admitted at all.
     total = np.where(total > DUST_SHARE, total, np.inf)
     share = share / total[plan.paths.commodity]
-    used = share > DUST_SHARE
-    paths = select_paths(plan.paths, np.flatnonzero(used))
-    kept = np.bincount(paths.commodity, weights=share[used], minlength=plan.instance.n_commodities)
-    return paths, np.asarray(share[used] / kept[paths.commodity])
+    used = np.flatnonzero(share > DUST_SHARE)
+    commodity = plan.paths.commodity[used]
+    kept = np.bincount(commodity, weights=share[used], minlength=plan.instance.n_commodities)
+    return used, np.asarray(share[used] / kept[commodity])
 
 
 def _merge_repeated(paths: PathSet, share: FloatArray) -> FloatArray:
@@ -139,13 +195,19 @@ def _refused(
     plan: Plan, paths: PathSet, segments: SegmentLists, share: FloatArray, limits: DeviceLimits
 ) -> tuple[BoolArray, BoolArray]:
     """Return which paths are too deep for their head end, and which are one too many for a group."""
-    instance = plan.instance
-    head_end = instance.source[paths.commodity]
-    has_tenant = np.array([bool(name) for name in instance.tenants])[instance.tenant_index[paths.commodity]]
-    # The tenant's label takes one place of the stack.
-    deep = segments.depth > np.maximum(limits.max_segments[head_end] - has_tenant, 1)
+    head_end, deep = plan.instance.source[paths.commodity], _deep(plan, paths, segments, limits)
     order = np.lexsort((-share, deep, paths.commodity))
     rank = np.empty(len(paths), dtype=np.int64)
     begin = np.searchsorted(paths.commodity, paths.commodity)
     rank[order] = np.arange(len(paths)) - begin[order]
     return deep, ~deep & (rank >= limits.max_group_members[head_end])
+
+
+def _deep(plan: Plan, paths: PathSet, segments: SegmentLists, limits: DeviceLimits) -> BoolArray:
+    """Return which paths need more labels than their head end pushes, shape (P,)."""
+    instance = plan.instance
+    has_tenant = np.array([bool(name) for name in instance.tenants])[instance.tenant_index[paths.commodity]]
+    # The tenant's label takes one place of the stack.
+    return np.asarray(
+        segments.depth > np.maximum(limits.max_segments[instance.source[paths.commodity]] - has_tenant, 1)
+    )

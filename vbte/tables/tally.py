@@ -22,6 +22,7 @@ class Tally:
         self.class_link_load_gbps = np.zeros((n_classes, n_links))
         self.admitted_gbps = np.zeros(n_classes)
         self.delivered_gbps = np.zeros(n_classes)
+        self.policed_gbps = np.zeros(n_classes)
         self._faults: dict[tuple[FaultKind, tuple[str, ...], str], tuple[float, str]] = {}
 
     def carry(self, class_index: Positions | IntArray, link: Positions, gbps: FloatArray) -> None:
@@ -37,6 +38,10 @@ class Tally:
     def deliver(self, class_index: Positions | IntArray, gbps: FloatArray) -> None:
         """Add traffic that arrived where it belongs."""
         self.delivered_gbps += np.bincount(class_index, weights=gbps, minlength=len(self.delivered_gbps))
+
+    def police(self, class_index: Positions | IntArray, gbps: FloatArray) -> None:
+        """Add traffic that head ends dropped since it was more than a member of a group may carry."""
+        self.policed_gbps += np.bincount(class_index, weights=gbps, minlength=len(self.policed_gbps))
 
     def fault(
         self, kind: FaultKind, detail: str, device: Positions | IntArray, gbps: FloatArray, demand: Positions

@@ -15,7 +15,8 @@ from vbte.instance import Instance
 from vbte.plan import Plan
 from vbte.policy import CapacityRule
 from vbte.tables.faults import Fault, FaultKind
-from vbte.tables.fib import Fib, read_fib
+from vbte.tables.fib import Fib
+from vbte.tables.fib_reader import read_fib
 from vbte.tables.files import Tables, no_cycle_search
 from vbte.tables.offered import Offered
 from vbte.tables.tally import Tally
@@ -31,6 +32,7 @@ class WalkReport:
 
     ``class_link_load_gbps`` has shape (n_classes, n_links); ``offered_gbps``, ``admitted_gbps`` and ``delivered_gbps``
     (n_classes,): admitted is what head ends let in, delivered what reached its egress in its own network instance.
+    ``policed_gbps`` (n_classes,) is what head ends dropped of the admitted since members of groups have limits.
     ``link_error_gbps`` (n_links,) is the deviation from the plan that the manifest admits to.
     """
 
@@ -39,6 +41,7 @@ class WalkReport:
     offered_gbps: FloatArray
     admitted_gbps: FloatArray
     delivered_gbps: FloatArray
+    policed_gbps: FloatArray
     link_error_gbps: FloatArray
     faults: tuple[Fault, ...]
 
@@ -57,7 +60,8 @@ class Comparison:
     """Walk against plan: ``deviation_gbps``, ``allowed_gbps`` and ``excess`` by link, shape (n_links,) each.
 
     ``allowed_gbps`` is the manifest's bound and the slack of summation order. ``overload`` is by how much the walked
-    tables load a link beyond its limit, as a share of the limit; 0 where capacity is soft.
+    tables load a link beyond its limit, as a share of the limit; 0 where capacity is soft. ``policed_share`` is the
+    share of what was let in that head ends then dropped, which nothing excuses while all is up.
     """
 
     deviation_gbps: FloatArray
@@ -65,6 +69,7 @@ class Comparison:
     faults: tuple[Fault, ...]
     utilization: FloatArray
     overload: FloatArray
+    policed_share: float
 
     @property
     def excess(self) -> BoolArray:
@@ -79,7 +84,7 @@ class Comparison:
     @property
     def agrees(self) -> bool:
         """True when all loads are within their bounds and nothing went astray: the plan may be published."""
-        return not self.faults and not self.excess.any()
+        return not self.faults and not self.excess.any() and self.policed_share <= WALK_SLACK_SHARE
 
 
 def offered_traffic(instance: Instance, matrix: int = 0) -> Offered:
@@ -156,6 +161,7 @@ def _walked(
         offered_gbps=volume,
         admitted_gbps=tally.admitted_gbps,
         delivered_gbps=tally.delivered_gbps,
+        policed_gbps=tally.policed_gbps,
         link_error_gbps=np.array([bound_bps.get(link.id, 0) / 1e9 for link in topology.links]),
         faults=tally.faults(),
     )
@@ -171,4 +177,5 @@ def compare(report: WalkReport, plan: Plan, matrix: int = 0) -> Comparison:
     overload = np.zeros_like(utilization)
     if model.capacity is CapacityRule.HARD:
         overload = np.maximum(utilization / model.utilization_limit - 1.0, 0.0)
-    return Comparison(deviation, report.link_error_gbps + slack, report.faults, utilization, overload)
+    policed_share = float(report.policed_gbps.sum() / max(report.admitted_gbps.sum(), np.finfo(np.float64).tiny))
+    return Comparison(deviation, report.link_error_gbps + slack, report.faults, utilization, overload, policed_share)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from vbte.tables.faults import FaultKind
-from vbte.tables.fib import Fib, HopKind, SidKind
+from vbte.tables.fib import Fib, HopKind, PrefixRoutes, SidKind
 from vbte.tables.offered import Offered
 from vbte.tables.ranges import ranges
 from vbte.tables.tally import Tally
@@ -124,36 +123,13 @@ class _LabelWalk:
         argument[cell] = np.where(fib.sid_kind == SidKind.TENANT, fib.sid_instance, fib.sid_link)
         return action, argument
 
-    @cached_property
-    def _prefix_routes(self) -> tuple[Positions, Positions]:
-        """Sorted keys of prefix routes and the routes; of several with one key the first stands."""
-        fib = self._fib
-        rows = np.flatnonzero((fib.route_label < 0) & (fib.route_egress >= 0))
-        key = self._route_key(
-            fib.route_device[rows], fib.route_instance[rows], fib.route_table[rows], fib.route_egress[rows]
-        )
-        keys, first = np.unique(key, return_index=True)
-        return keys, rows[first]
-
-    def _route_key(
-        self, device: Positions | IntArray, instance: Positions, table: Positions, egress: Positions | IntArray
-    ) -> Positions:
-        n_instances = int(self._fib.route_instance.max(initial=0)) + 1
-        n_tables = int(self._fib.table_of_class.max(initial=0)) + int(self._fib.route_table.max(initial=0)) + 1
-        code = (device.astype(np.int64) * n_instances + instance) * n_tables + table
-        return np.asarray(code * len(self._topology.nodes) + egress)
-
     def _routes(self) -> Positions:
         """Return the head end's route of each demand, -1 for none."""
         fib, offered = self._fib, self._offered
-        keys, routes = self._prefix_routes
-        instance = fib.instance_of_tenant[offered.tenant_index]
         table = fib.table_of_class[offered.ingress, offered.class_index]
-        wanted = self._route_key(offered.ingress, instance, table, offered.egress)
-        if not len(keys):
-            return np.full(len(wanted), -1)
-        at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        return np.where((keys[at] == wanted) & (instance >= 0) & (table >= 0), routes[at], -1)
+        return PrefixRoutes(fib).find(
+            offered.ingress, fib.instance_of_tenant[offered.tenant_index], table, offered.egress
+        )
 
     def enter(self) -> _Rows:
         """Return the rows that head ends let in, with their labels."""
@@ -176,7 +152,24 @@ class _LabelWalk:
         zero = np.zeros(len(found), dtype=np.int64)
         service = fib.route_service_label[route[found]]
         rows = _Rows(found, gbps[found], offered.ingress[found].astype(np.int64), zero, zero, service, zero)
-        return self._push_labels(*self._members(rows, fib.route_group[route[found]]))
+        rows, member = self._members(rows, fib.route_group[route[found]])
+        return self._push_labels(self._policed(rows, member, route), fib.member_hop[member])
+
+    def _policed(self, rows: _Rows, member: Positions, route: Positions) -> _Rows:
+        """Return the rows after head ends have cut each route's traffic to what its group's members may carry."""
+        limit_gbps = self._fib.member_limit_gbps
+        if not np.isfinite(limit_gbps[member]).any():
+            return rows
+        _, first, lane = np.unique(
+            np.stack([route[rows.demand], member]), axis=1, return_index=True, return_inverse=True
+        )
+        sent = np.bincount(lane.reshape(-1), weights=rows.gbps)
+        kept = np.divide(
+            limit_gbps[member[first]], sent, out=np.ones_like(sent), where=sent > limit_gbps[member[first]]
+        )
+        gbps = rows.gbps * kept[lane.reshape(-1)]
+        self._tally.police(self._offered.class_index[rows.demand], rows.gbps - gbps)
+        return replace(rows, gbps=gbps)
 
     def _check_tenants(self, demand: Positions, route: Positions, gbps: FloatArray) -> None:
         leaks = self._fib.route_tenant[route] != self._offered.tenant_index[demand]
@@ -187,14 +180,14 @@ class _LabelWalk:
         self._tally.fault(FaultKind.BLACK_HOLE, detail, device, gbps, demand)
 
     def _members(self, rows: _Rows, group: Positions | IntArray) -> tuple[_Rows, Positions]:
-        """Divide each row over its next-hop group: the new rows, and the next hop of each."""
+        """Divide each row over its next-hop group: the new rows, and the group member of each."""
         fib = self._fib
         first, last = fib.member_start[group], fib.member_start[group + 1]
         empty = first == last
         self._lose("no next hop left", rows.device[empty], rows.gbps[empty], rows.demand[empty])
         member = ranges(first, last)
         rows = rows[np.repeat(np.arange(len(group)), last - first)]
-        return replace(rows, gbps=rows.gbps * fib.member_share[member]), fib.member_hop[member]
+        return replace(rows, gbps=rows.gbps * fib.member_share[member]), member
 
     def _push_labels(self, rows: _Rows, hop: Positions) -> _Rows:
         """Return the rows with the labels of their next hops; next hops that are links are passed at once."""
@@ -239,7 +232,8 @@ class _LabelWalk:
         parts = [popped[action == _Action.POP], self._move(popped[leaving], argument[leaving])]
         parts.append(self._move(rows[forwarded], argument[forwarded]))
         if len(spread):
-            parts.append(self._pass_links(*self._members(rows[spread], argument[spread])))
+            shared, member = self._members(rows[spread], argument[spread])
+            parts.append(self._pass_links(shared, self._fib.member_hop[member]))
         return self._without_loops(_joined(parts))
 
     def _without_loops(self, rows: _Rows) -> _Rows:
