@@ -110,6 +110,14 @@ class Realisation(StrEnum):
     HOP_BY_HOP = "hop-by-hop"
 
 
+class LocalProtection(StrEnum):
+    """What tables repair by themselves: nothing but what other next hops carry, single cables, or single nodes too."""
+
+    NONE = "none"
+    CABLE = "cable"
+    NODE = "node"
+
+
 class Stage(Record):
     """One objective. Later stages may not worsen it by more than ``tolerance`` (a share of its value).
 
@@ -327,9 +335,10 @@ class DeviceProfile(Record):
 
 
 class TableOptions(DeviceProfile):
-    """How the tables are written, and what a device without a profile of its own can hold."""
+    """How the tables are written, what they repair, and what a device without a profile of its own can hold."""
 
     realisation: Realisation = Realisation.SOURCE_ROUTED
+    local_protection: LocalProtection = LocalProtection.NONE
 
 
 class PlanningModel(Record):

@@ -254,7 +254,8 @@ class _Expander:
         by_link = kind == HopKind.LINK
         # Where a head end steers by labels: source-routed tables, before the first label is looked up.
         steers = ~at.by_label if lookup.is_source_routed else np.zeros(len(hop), dtype=np.bool_)
-        segments = (kind == HopKind.SEGMENTS) & steers
+        # Hop by hop, detours are segment lists too; by label nothing is pushed on top.
+        segments = (kind == HopKind.SEGMENTS) & ~at.by_label
         pinned = segments & (np.diff(groups.hop_start)[hop] > 0)
         by_label = segments & ~pinned
         onward = by_link & ~steers

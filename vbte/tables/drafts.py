@@ -72,6 +72,18 @@ class DeviceDraft:
             }
         return name
 
+    def use_backup(self, hops: Sequence[str]) -> str:
+        """Return the id of the group that splits evenly over next hops when others are down, adding it where new."""
+        name = f"backup:{'+'.join(hops)}"
+        share = round(1.0 / len(hops), SHARE_DECIMALS)
+        self.groups[name] = {
+            "id": name,
+            "members": [{"next_hop": hop, "weight": 1, "planned_share": share} for hop in hops],
+            "backup": None,
+            "quantisation_error": 0.0,
+        }
+        return name
+
     def use_local(self) -> str:
         """Return the id of the group that delivers here, adding it where it is new."""
         if LOCAL not in self.groups:

@@ -8,8 +8,10 @@ import numpy as np
 
 from vbte.instance import Instance
 from vbte.plan import Plan
+from vbte.tables.breaks import breaks_of
 from vbte.tables.commodities import CommodityWords
 from vbte.tables.drafts import SHARE_DECIMALS, DeviceDraft, by_device
+from vbte.tables.hop_repairs import HopRepairs
 from vbte.tables.hops import Hops, igp_hops, plan_hops
 from vbte.tables.labels import group_id, link_order
 from vbte.tables.lost_rules import lost_rules
@@ -21,37 +23,44 @@ from vbte.tables.schema import CannotRealise, Member
 def hop_by_hop(plan: Plan) -> Realised:
     """Return what every device holds when each splits by egress and class.
 
-    Rules that bind single sources may be lost: what does not hold any more stands in ``cannot_realise``.
+    Rules that bind single sources may be lost: what does not hold any more stands in ``cannot_realise``. With local
+    protection devices hold SIDs too. Raises InputError when those clash.
     """
-    hops = plan_hops(plan)
+    hops, breaks = plan_hops(plan), breaks_of(plan.instance)
+    repairs = None if breaks is None else HopRepairs(hops, breaks)
     lost: dict[int, list[CannotRealise]] = {}
-    for node, entry in lost_rules(hops):
+    for node, entry in [*lost_rules(hops), *(repairs.refused() if repairs else ())]:
         lost.setdefault(node, []).append(entry)
-    return Realised(_drafts(hops, lost, even=False), hops.link_load_gbps, float(hops.error.max(initial=0.0)))
+    drafts = _drafts(hops, lost, repairs, even=False)
+    return Realised(drafts, hops.link_load_gbps, float(hops.error.max(initial=0.0)))
 
 
 def plain_igp(instance: Instance) -> Realised:
     """Return what every device holds under plain IGP routing."""
     hops = igp_hops(instance)
-    return Realised(_drafts(hops, {}, even=True), hops.link_load_gbps, 0.0)
+    return Realised(_drafts(hops, {}, None, even=True), hops.link_load_gbps, 0.0)
 
 
-def _drafts(hops: Hops, lost: Mapping[int, list[CannotRealise]], *, even: bool) -> Iterator[DeviceDraft]:
+def _drafts(
+    hops: Hops, lost: Mapping[int, list[CannotRealise]], repairs: HopRepairs | None, *, even: bool
+) -> Iterator[DeviceDraft]:
     """Yield the draft of every device, sorted by device; ``even`` names groups by their links, as the IGP has them."""
     topology = hops.instance.topology
-    devices = _Devices(hops, even=even)
+    devices = _Devices(hops, repairs, even=even)
     for node in by_device(topology):
         draft = DeviceDraft(topology.nodes[node].id)
         devices.add_routes(draft, node)
         draft.cannot_realise.extend(lost.get(node, []))
+        if repairs is not None:
+            repairs.add_sids(draft, node)
         yield draft
 
 
 class _Devices:
     """Writes groups and routes device by device."""
 
-    def __init__(self, hops: Hops, *, even: bool) -> None:
-        self._hops, self._even = hops, even
+    def __init__(self, hops: Hops, repairs: HopRepairs | None, *, even: bool) -> None:
+        self._hops, self._repairs, self._even = hops, repairs, even
         instance, dag = hops.instance, hops.dag
         self._words = CommodityWords(instance, hops.admitted_share)
         self._keys = _key_names(hops)
@@ -90,7 +99,8 @@ class _Devices:
         for one, speaker, own_demand in zip(state.tolist(), commodity.tolist(), enters.tolist(), strict=True):
             if one not in groups:
                 groups[one] = self._add_group(draft, one)
-            draft.routes.append(words.route(speaker, group=groups[one], own_demand=own_demand))
+            label = self._repairs.service_label(speaker) if self._repairs else None
+            draft.routes.append(words.route(speaker, group=groups[one], own_demand=own_demand, service_label=label))
         draft.routes.extend(words.route(one, group=None) for one in self._left[node].tolist())
 
     def _add_group(self, draft: DeviceDraft, state: int) -> str:
@@ -107,8 +117,9 @@ class _Devices:
             {"next_hop": draft.use_link(link), "weight": weight, "planned_share": planned}
             for link, weight, planned in columns
         ]
+        backup = self._repairs.backup(draft, state) if self._repairs else None
         draft.groups[name] = {
-            "id": name, "members": members, "backup": None, "quantisation_error": self._error.item(state)
+            "id": name, "members": members, "backup": backup, "quantisation_error": self._error.item(state)
         }  # fmt: skip
         return name
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from vbte.instance import Instance
 from vbte.paths.igp import IgpRouting
 from vbte.quantise import Weights
 from vbte.tables.drafts import DeviceDraft
@@ -28,6 +29,16 @@ def limit_equal_cost(routing: IgpRouting, max_group_members: Weights) -> IgpRout
         leaving = by_id[(topology.tail[by_id] == node) & tight[by_id, destination]]
         tight[leaving[max_group_members[node] :], destination] = False
     return replace(routing, tight=tight)
+
+
+def ending_tenants(instance: Instance) -> list[set[str]]:
+    """Return the tenants whose traffic ends at each node."""
+    ending: list[set[str]] = [set() for _ in instance.topology.nodes]
+    code = np.unique(instance.destination.astype(np.int64) * len(instance.tenants) + instance.tenant_index)
+    for pair in code.tolist():
+        node, tenant = divmod(pair, len(instance.tenants))
+        ending[node].add(instance.tenants[tenant])
+    return ending
 
 
 class SidWriter:

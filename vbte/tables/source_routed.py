@@ -12,16 +12,18 @@ from vbte.oracle import Positions
 from vbte.paths.igp import IgpRouting, igp_next_hops
 from vbte.plan import PathSet, Plan
 from vbte.policy import DeviceProfile
+from vbte.tables.breaks import breaks_of
 from vbte.tables.commodities import CommodityWords, bps
 from vbte.tables.drafts import SHARE_DECIMALS, DeviceDraft, by_device
 from vbte.tables.fallback import igp_ways
+from vbte.tables.head_end_repairs import HeadEndRepairs, no_standby, standby_paths
 from vbte.tables.labels import LabelPlan, group_id, label_plan
 from vbte.tables.ranges import positions_of, ranges
 from vbte.tables.realised import Realised
 from vbte.tables.schema import CannotRealise, Member, NextHop
 from vbte.tables.segment_hops import SegmentHops, segment_words
-from vbte.tables.sids import SidWriter, limit_equal_cost
-from vbte.tables.splits import Splits, split
+from vbte.tables.sids import SidWriter, ending_tenants, limit_equal_cost
+from vbte.tables.splits import PathBackups, Splits, split
 from vbte.topology import IntArray, Topology
 
 
@@ -38,8 +40,10 @@ def source_routed(plan: Plan) -> Realised:
     labels = label_plan(instance.topology, instance.tenants)
     splits = split(plan, routing, limits)
     words = CommodityWords(instance, splits.admitted_share)
-    head_ends = _HeadEnds(splits, words, routing, labels)
-    sids = SidWriter(routing, labels, _ending_tenants(words))
+    breaks = breaks_of(instance)
+    standby = standby_paths(splits, routing, limits, breaks) if breaks else no_standby()
+    head_ends = _HeadEnds(splits, standby, words, routing, labels)
+    sids = SidWriter(routing, labels, ending_tenants(instance))
     return Realised(
         _drafts(instance.topology, head_ends, sids),
         splits.link_load_gbps(routing),
@@ -60,7 +64,9 @@ def _drafts(topology: Topology, head_ends: _HeadEnds, sids: SidWriter) -> Iterat
 class _HeadEnds:
     """Writes what head ends hold for the traffic that enters there, device by device."""
 
-    def __init__(self, splits: Splits, words: CommodityWords, routing: IgpRouting, labels: LabelPlan) -> None:
+    def __init__(
+        self, splits: Splits, standby: PathBackups, words: CommodityWords, routing: IgpRouting, labels: LabelPlan
+    ) -> None:
         self._splits, self._words, self._routing, self._labels = splits, words, routing, labels
         instance, topology = words.instance, routing.topology
         self._commodities = positions_of(instance.source, len(topology.nodes))
@@ -71,6 +77,7 @@ class _HeadEnds:
         self._spelling = segment_words(topology, labels)
         self._primaries = SegmentHops(self._spelling, splits.paths, splits.segments)
         self._backups = SegmentHops(self._spelling, splits.backups.paths, splits.backups.segments)
+        self._standby = HeadEndRepairs(standby, words, self._spelling)
         refused = np.flatnonzero(splits.deep | splits.crowded)
         head_end = instance.source[splits.paths.commodity[refused]]
         self._refused = [refused[at] for at in positions_of(head_end, len(topology.nodes))]
@@ -93,8 +100,9 @@ class _HeadEnds:
                 held = members[first:stop]
                 if len(held) > 1:
                     held.sort(key=_member_order)
+                backup = self._standby.backup(draft, commodity)
                 draft.groups[group] = {
-                    "id": group, "members": held, "backup": None, "quantisation_error": self._error.item(commodity)
+                    "id": group, "members": held, "backup": backup, "quantisation_error": self._error.item(commodity)
                 }  # fmt: skip
             service_label = self._labels.tenant.get(tenant)
             draft.routes.append(words.route(commodity, group=group, service_label=service_label))
@@ -156,6 +164,7 @@ class _HeadEnds:
             detail = f"the backup {_too_deep(splits, self._words, path, int(splits.backups.segments.depth[path]))}"
             substitute = "none: while the path is down, the group's other paths share"
             self._refuse(draft, path, splits.backups.paths, "segment-depth", detail, substitute)
+        draft.cannot_realise.extend(self._standby.refused(self._commodities[node]))
 
     def _refuse(
         self, draft: DeviceDraft, path: int, paths: PathSet, reason: Literal["segment-depth", "group-size"],
@@ -207,14 +216,3 @@ def _too_deep(splits: Splits, words: CommodityWords, path: int, depth: int) -> s
 def _limits_at_source(splits: Splits, path: int) -> DeviceProfile:
     instance = splits.plan.instance
     return profile_of(instance.topology.nodes[instance.source[splits.paths.commodity[path]]], instance.model)
-
-
-def _ending_tenants(words: CommodityWords) -> list[set[str]]:
-    """Return the tenants whose traffic ends at each node."""
-    instance = words.instance
-    ending: list[set[str]] = [set() for _ in instance.topology.nodes]
-    code = np.unique(instance.destination.astype(np.int64) * len(instance.tenants) + instance.tenant_index)
-    for pair in code.tolist():
-        node, tenant = divmod(pair, len(instance.tenants))
-        ending[node].add(instance.tenants[tenant])
-    return ending

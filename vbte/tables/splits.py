@@ -150,7 +150,7 @@ def _backups(plan: Plan, chosen: Positions, routing: IgpRouting, limits: DeviceL
     nothing = PathSet(np.zeros(len(plan.paths) + 1, np.int64), np.empty(0, np.int32), plan.paths.commodity)
     paths = select_paths(plan.backup_paths or nothing, chosen)
     segments = segment_lists(paths, routing)
-    return PathBackups(paths, segments, _deep(plan, paths, segments, limits))
+    return PathBackups(paths, segments, too_deep(plan, paths, segments, limits))
 
 
 def _reserved(plan: Plan, chosen: Positions) -> FloatArray | None:
@@ -195,7 +195,7 @@ def _refused(
     plan: Plan, paths: PathSet, segments: SegmentLists, share: FloatArray, limits: DeviceLimits
 ) -> tuple[BoolArray, BoolArray]:
     """Return which paths are too deep for their head end, and which are one too many for a group."""
-    head_end, deep = plan.instance.source[paths.commodity], _deep(plan, paths, segments, limits)
+    head_end, deep = plan.instance.source[paths.commodity], too_deep(plan, paths, segments, limits)
     order = np.lexsort((-share, deep, paths.commodity))
     rank = np.empty(len(paths), dtype=np.int64)
     begin = np.searchsorted(paths.commodity, paths.commodity)
@@ -203,7 +203,7 @@ def _refused(
     return deep, ~deep & (rank >= limits.max_group_members[head_end])
 
 
-def _deep(plan: Plan, paths: PathSet, segments: SegmentLists, limits: DeviceLimits) -> BoolArray:
+def too_deep(plan: Plan, paths: PathSet, segments: SegmentLists, limits: DeviceLimits) -> BoolArray:
     """Return which paths need more labels than their head end pushes, shape (P,)."""
     instance = plan.instance
     has_tenant = np.array([bool(name) for name in instance.tenants])[instance.tenant_index[paths.commodity]]

@@ -18,6 +18,7 @@ from vbte.tables.fib import Fib, HopKind
 from vbte.tables.offered import Offered
 from vbte.tables.ranges import ranges
 from vbte.tables.tally import Tally
+from vbte.tables.walk_labels import Pushed, follow_labels
 from vbte.topology import BoolArray, FloatArray, IntArray, Topology
 
 Positions = NDArray[np.int64]
@@ -208,7 +209,8 @@ class _Graph:
         lost = ahead[edges.head[ahead] < 0]
         arrived = self._topology.head[fib.hop_link[edges.hop[lost]]]
         self._no_route(arrived, flow[lost], demand[lost], tally)
-        astray = np.flatnonzero(used & (kind != HopKind.LINK) & (kind != HopKind.LOCAL))
+        self._follow_detours(np.flatnonzero(used & (kind == HopKind.SEGMENTS)), flow, tally)
+        astray = np.flatnonzero(used & (kind == HopKind.BROKEN))
         tally.fault(
             FaultKind.BLACK_HOLE, "next hop is no link of the device", device[astray], flow[astray], demand[astray]
         )
@@ -218,6 +220,17 @@ class _Graph:
         tally.fault(FaultKind.WRONG_EGRESS, "delivered here", device[wrong], flow[wrong], demand[wrong])
         right = np.flatnonzero(here & (device == self._key_egress[key]) & ~leaks[edges.tail])
         tally.deliver(self._key_class[key[right]], flow[right])
+
+    def _follow_detours(self, edges: Positions, flow: FloatArray, tally: Tally) -> None:
+        """Follow what devices push labels onto; they lead to the egress itself, where nothing is looked up any more."""
+        if not len(edges):
+            return
+        tail = self._edges.tail[edges]
+        service = self._fib.route_service_label[self._route[tail]]
+        pushed = Pushed(
+            self._example[self._key[tail]], flow[edges], self._device[tail], self._edges.hop[edges], service
+        )
+        follow_labels(self._fib, self._topology, self._offered, tally, pushed)
 
     def _report_states(self, mass: FloatArray, tally: Tally) -> BoolArray:
         """Report routes that discard or belong to another tenant; the latter are returned."""

@@ -26,12 +26,29 @@ Positions = NDArray[np.int64]
 def walk_labels(fib: Fib, topology: Topology, offered: Offered, tally: Tally) -> None:
     """Push the offered traffic through source-routed tables and add up what happens in ``tally``."""
     engine = _LabelWalk(fib, topology, offered, tally)
-    rows = engine.enter()
-    start = len(rows.gbps)
-    while len(rows.gbps):
-        rows = engine.step(rows)
-        if len(rows.gbps) > 2 * start + 1000:
-            rows = _merged(rows)
+    engine.run(engine.enter())
+
+
+@dataclass(frozen=True, eq=False)
+class Pushed:
+    """Traffic that devices push labels onto, arrays of one length: of a demand, at a device, by a next hop.
+
+    ``service`` is the tenant's label that goes below, -1 for none.
+    """
+
+    demand: Positions
+    gbps: FloatArray
+    device: Positions
+    hop: Positions
+    service: Positions
+
+
+def follow_labels(fib: Fib, topology: Topology, offered: Offered, tally: Tally, pushed: Pushed) -> None:
+    """Follow traffic from where labels are pushed onto it to where they end, and add up what happens in ``tally``."""
+    zero = np.zeros(len(pushed.gbps), dtype=np.int64)
+    first, last = fib.label_start[pushed.hop], fib.label_start[pushed.hop + 1]
+    rows = _Rows(pushed.demand, pushed.gbps, pushed.device, first, last, pushed.service, zero)
+    _LabelWalk(fib, topology, offered, tally).run(rows)
 
 
 class _Action(IntEnum):
@@ -102,6 +119,14 @@ class _LabelWalk:
         self._codes = np.unique(np.concatenate(known))
         self._label = np.searchsorted(self._codes, fib.label)
         self._action, self._argument = self._tables()
+
+    def run(self, rows: _Rows) -> None:
+        """Move rows until all have arrived or are lost."""
+        start = len(rows.gbps)
+        while len(rows.gbps):
+            rows = self.step(rows)
+            if len(rows.gbps) > 2 * start + 1000:
+                rows = _merged(rows)
 
     def _tables(self) -> tuple[NDArray[np.int8], IntArray]:
         """Return action and its argument (link, network instance or group) by device and label code."""
