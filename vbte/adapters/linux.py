@@ -124,7 +124,12 @@ def _routes(tables: Device, numbers: Mapping[str, int], version: int) -> dict[tu
 
 def _prefixes(route: Route, place: str) -> Iterator[Network]:
     """Yield a route's prefixes. Raises InputError for routes that a plain IP table can't hold."""
-    if route.label is not None or route.network_instance != "default":
+    if route.label is not None:
+        raise InputError(
+            "leads from a label, which adapter linux does not install", place=place,
+            remedy="plan without protection, tables: {local_protection: none}",
+        )  # fmt: skip
+    if route.network_instance != "default":
         raise InputError(
             f"belongs to network instance {route.network_instance!r}",
             place=place,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -11,10 +12,11 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from vbte.instance import ClassRules, Instance
+from vbte.paths.constrained import ConstrainedSearch, PathBounds
 from vbte.paths.graph import LinkGraph, link_graph
 from vbte.policy import LocalProtection
 from vbte.scenarios.families import Part, Risks
-from vbte.topology import BoolArray, IntArray, Topology
+from vbte.topology import BoolArray, FloatArray, IntArray, Topology
 
 Positions = NDArray[np.int64]
 
@@ -59,40 +61,94 @@ def breaks_of(instance: Instance) -> Breaks | None:
     return Breaks(instance.topology, wanted is LocalProtection.NODE)
 
 
-def may_go_round(rules: ClassRules) -> bool:
-    """Return whether traffic of a class may take another way than planned: not where every path has to pass things.
+class Ways:
+    """Ways round breaks that one class may use, by least metric; what is found out of a break is remembered.
 
-    Bounds on latency and hops don't hold on a way round: late is better than lost.
+    They keep to the class's links and nodes and pass what the class has to pass. Its bounds on latency and hops don't
+    hold on a way round: late is better than lost.
     """
-    return not (rules.must_nodes or rules.must_links)
 
+    def __init__(self, instance: Instance, rules: ClassRules, breaks: Breaks) -> None:
+        self._instance, self._rules, self._breaks = instance, rules, breaks
+        self._graph = link_graph(instance.topology, rules.link_allowed, rules.transit)
+        self._must = PathBounds(nodes=frozenset(rules.must_nodes), links=frozenset(rules.must_links))
+        self._metric = instance.topology.metric
+        # More than any way without a break can cost.
+        self._penalty = float(self._metric.sum()) + 1.0
+        self._marks: dict[int, BoolArray] = {}
+        self._islands: dict[int, tuple[IntArray, IntArray]] = {}
+        self._matrices: dict[int, BoolArray] = {}
 
-@dataclass(frozen=True, eq=False)
-class Reach:
-    """Which ends a break leaves joined, over links and nodes that a class may use; remembered by break."""
-
-    rules: ClassRules
-    breaks: Breaks
-    _islands: dict[int, tuple[IntArray, IntArray]] = field(default_factory=dict)
-    _joined: dict[int, BoolArray] = field(default_factory=dict)
+    @property
+    def has_to_pass(self) -> bool:
+        """Whether ways have to pass something, so that they are searched one by one."""
+        return bool(self._must.nodes or self._must.links)
 
     def joins(self, break_: int, source: IntArray, destination: IntArray) -> BoolArray:
-        """Return which sources still have a way to their destinations; all arrays of one length."""
+        """Return which sources still have a way to their destinations after a break; all arrays of one length."""
         strong, weak = self._labels(break_)
         joined = np.asarray(weak[source] == weak[destination])
-        sure = (strong[source] == strong[destination]) & bool(self.rules.transit.all())
+        sure = (strong[source] == strong[destination]) & bool(self._rules.transit.all())
         if (joined & ~sure).any():
             joined &= self._matrix(break_)[source, destination]
+        if self.has_to_pass:
+            for at in np.flatnonzero(joined).tolist():
+                joined[at] = self._avoiding(break_, int(source[at]), int(destination[at])) is not None
         return joined
 
-    def graph(self, break_: int) -> LinkGraph:
-        """Return what is left of the class's links."""
-        allowed = self.rules.link_allowed & ~self.breaks.down(break_)
-        return link_graph(self.breaks.topology, allowed, self.rules.transit)
+    def covering(self, source: int, destination: int, breaks: Iterable[int]) -> list[IntArray]:
+        """Return ways of which at least one survives each of the breaks, all of which leave the ends joined.
+
+        Each is the cheapest of those that cross fewest of the breaks that no way before it survives. Between two nodes
+        that no single cable parts there are two ways without a common cable (Menger 1927), so that two are enough as
+        a rule.
+        """
+        left, found = {break_: self._mark(break_) for break_ in breaks}, list[IntArray]()
+        while left:
+            weight = self._metric + self._penalty * np.sum(list(left.values()), axis=0)
+            way = self._cheapest(self._graph, weight, source, destination)
+            crossed = self._crossed(left, way)
+            if len(crossed) == len(left):
+                # Cables of several links can mislead the penalties; one of the breaks is avoided for sure.
+                way = self._avoiding(next(iter(left)), source, destination)
+                crossed = self._crossed(left, way)
+            if way is None or len(crossed) == len(left):
+                break
+            found.append(way)
+            left = crossed
+        return found
+
+    def _crossed(self, left: Mapping[int, BoolArray], way: IntArray | None) -> dict[int, BoolArray]:
+        return dict(left) if way is None else {at: mark for at, mark in left.items() if mark[way].any()}
+
+    def _mark(self, break_: int) -> BoolArray:
+        """Return the links that tell whether a way crosses a break: a cable's own, those into a node."""
+        if break_ not in self._marks:
+            down, node = self._breaks.down(break_), break_ - self._breaks.n_cables
+            self._marks[break_] = down if node < 0 else down & (self._instance.topology.head == node)
+        return self._marks[break_]
+
+    def _avoiding(self, break_: int, source: int, destination: int) -> IntArray | None:
+        return self._cheapest(self._left(break_), self._metric, source, destination)
+
+    def _left(self, break_: int) -> LinkGraph:
+        """Return what a break leaves of the class's links."""
+        allowed = self._rules.link_allowed & ~self._breaks.down(break_)
+        return link_graph(self._instance.topology, allowed, self._rules.transit)
+
+    def _cheapest(self, graph: LinkGraph, weight: FloatArray, source: int, destination: int) -> IntArray | None:
+        if self.has_to_pass:
+            search = ConstrainedSearch(graph, weight, self._instance.topology.latency_ms)
+            links = search.cheapest(source, destination, self._must).links
+            return None if links is None else np.array(links, dtype=np.int32)
+        shortest = graph.shortest(weight, np.array([source], dtype=np.int32))
+        found = shortest.paths(np.zeros(1, dtype=np.int32), np.array([destination], dtype=np.int32))[1]
+        return found if len(found) else None
 
     def _labels(self, break_: int) -> tuple[IntArray, IntArray]:
+        """Return which nodes a break leaves joined both ways, and which at all, as component numbers."""
         if break_ not in self._islands:
-            topology, left = self.breaks.topology, self.rules.link_allowed & ~self.breaks.down(break_)
+            topology, left = self._instance.topology, self._rules.link_allowed & ~self._breaks.down(break_)
             ends = topology.tail[left], topology.head[left]
             graph = csr_array((np.ones(len(ends[0])), ends), shape=(len(topology.nodes),) * 2)
             strong, weak = (connected_components(graph, connection=kind)[1] for kind in ("strong", "weak"))
@@ -100,7 +156,7 @@ class Reach:
         return self._islands[break_]
 
     def _matrix(self, break_: int) -> BoolArray:
-        if break_ not in self._joined:
-            hops = self.graph(break_).distances(np.ones(len(self.breaks.topology.links)))
-            self._joined[break_] = np.isfinite(hops)
-        return self._joined[break_]
+        if break_ not in self._matrices:
+            hops = self._left(break_).distances(np.ones(len(self._instance.topology.links)))
+            self._matrices[break_] = np.isfinite(hops)
+        return self._matrices[break_]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vbte.paths.igp import IgpRouting
 from vbte.plan import PathSet
+from vbte.policy import DeviceProfile
 from vbte.tables.breaks import Breaks
 from vbte.tables.commodities import CommodityWords, bps
 from vbte.tables.drafts import DeviceDraft, DeviceLimits, profile_of
@@ -50,34 +52,45 @@ class HeadEndRepairs:
     def backup(self, draft: DeviceDraft, commodity: int) -> Backup | None:
         """Return the backup of a commodity's group, None for none; what it needs is added to the draft."""
         paths = self._of(commodity)
-        paths = paths[~self._standby.deep[paths]]
+        paths = paths[~self._standby.deep[paths]][: self._limits(commodity).max_group_members]
         if not len(paths):
             return None
         hops = list(self._hops.of(paths.astype(np.int32)))
         draft.next_hops.update((hop["id"], hop) for hop in hops)
         return {"group": draft.use_backup(sorted(hop["id"] for hop in hops)), "when": "all-members-down"}
 
+    def _limits(self, commodity: int) -> DeviceProfile:
+        instance = self._words.instance
+        return profile_of(instance.topology.nodes[instance.source[commodity]], instance.model)
+
     def refused(self, commodities: Positions) -> Iterator[CannotRealise]:
-        """Yield an entry for every path of these commodities that would stand by but needs too many labels."""
-        standby, words, instance = self._standby, self._words, self._words.instance
-        if not standby.deep.any():
-            return
-        for commodity in commodities.tolist():
-            node = instance.topology.nodes[instance.source[commodity]]
-            limit = profile_of(node, instance.model).max_segments
-            besides = " and the tenant's label" if words.tenant[commodity] else ""
-            for path in self._of(commodity)[standby.deep[self._of(commodity)]].tolist():
+        """Yield an entry for every path of these commodities that would stand by, were it not for the device."""
+        standby = self._standby
+        for commodity in commodities[np.diff(self._start)[commodities] > 0].tolist():
+            limits, paths = self._limits(commodity), self._of(commodity)
+            besides = " and the tenant's label" if self._words.tenant[commodity] else ""
+            for path in paths[standby.deep[paths]].tolist():
                 depth = standby.segments.depth[path]
-                yield {
-                    "object": {
-                        "kind": "path",
-                        "egress": words.egress[commodity],
-                        "class": words.class_name[commodity],
-                        "tenant": words.tenant[commodity],
-                        "links": [self._spelling.link_ids[link] for link in standby.paths[path].tolist()],
-                    },
-                    "reason": "segment-depth",
-                    "detail": f"to stand by it needs {depth} segments{besides}, the device pushes {limit}",
-                    "substitute": "none: what no other path carries is dropped while the planned ones are down",
-                    "bps_at_stake": bps(words.admitted_share[commodity] * instance.peak_gbps[commodity]),
-                }
+                detail = f"to stand by it needs {depth} segments{besides}, the device pushes {limits.max_segments}"
+                yield self._refusal(commodity, path, "segment-depth", detail)
+            for path in paths[~standby.deep[paths]][limits.max_group_members :].tolist():
+                detail = f"a group holds {limits.max_group_members} members, and others stand by already"
+                yield self._refusal(commodity, path, "group-size", detail)
+
+    def _refusal(
+        self, commodity: int, path: int, reason: Literal["segment-depth", "group-size"], detail: str
+    ) -> CannotRealise:
+        words, instance = self._words, self._words.instance
+        return {
+            "object": {
+                "kind": "path",
+                "egress": words.egress[commodity],
+                "class": words.class_name[commodity],
+                "tenant": words.tenant[commodity],
+                "links": [self._spelling.link_ids[link] for link in self._standby.paths[path].tolist()],
+            },
+            "reason": reason,
+            "detail": detail,
+            "substitute": "none: what no other path carries is dropped while the planned ones are down",
+            "bps_at_stake": bps(words.admitted_share[commodity] * instance.peak_gbps[commodity]),
+        }

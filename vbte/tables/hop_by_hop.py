@@ -66,7 +66,7 @@ class _Devices:
         self._keys = _key_names(hops)
         order = np.lexsort((link_order(instance.topology)[dag.link], dag.tail))
         self._bounds = np.searchsorted(dag.tail[order], np.arange(len(dag.state_node) + 1))
-        self._link, self._weight = dag.link[order], hops.weight[order]
+        self._edge, self._link, self._weight = order, dag.link[order], hops.weight[order]
         self._planned = np.round(hops.planned_share[order], SHARE_DECIMALS)
         self._error = np.round(hops.error, SHARE_DECIMALS)
         n_nodes, n_tenants = len(instance.topology.nodes), len(instance.tenants)
@@ -112,11 +112,14 @@ class _Devices:
         if self._even:
             return draft.use_links(used)
         name: str = self._keys[self._hops.dag.state_key[state]]
-        columns = zip(used, self._weight[edges].tolist(), self._planned[edges].tolist(), strict=True)
+        pins = [self._repairs.pin(draft, edge) if self._repairs else None for edge in self._edge[edges].tolist()]
+        columns = zip(used, pins, self._weight[edges].tolist(), self._planned[edges].tolist(), strict=True)
         members: list[Member] = [
-            {"next_hop": draft.use_link(link), "weight": weight, "planned_share": planned}
-            for link, weight, planned in columns
+            {"next_hop": pin or draft.use_link(link), "weight": weight, "planned_share": planned}
+            for link, pin, weight, planned in columns
         ]
+        if any(pins):
+            members.sort(key=lambda member: member["next_hop"])
         backup = self._repairs.backup(draft, state) if self._repairs else None
         draft.groups[name] = {
             "id": name, "members": members, "backup": backup, "quantisation_error": self._error.item(state)

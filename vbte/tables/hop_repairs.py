@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 
 from vbte.paths.igp import igp_next_hops
+from vbte.plan import PathSet
 from vbte.tables.breaks import Breaks
 from vbte.tables.commodities import CommodityWords, bps
-from vbte.tables.detours import find_detours
+from vbte.tables.detours import Positions, find_detours
 from vbte.tables.drafts import DeviceDraft, device_limits, profile_of
 from vbte.tables.hops import Hops
 from vbte.tables.labels import label_plan
@@ -17,6 +19,7 @@ from vbte.tables.schema import Backup, CannotRealise
 from vbte.tables.segment_hops import SegmentHops, segment_words
 from vbte.tables.segments import segment_lists
 from vbte.tables.sids import SidWriter, ending_tenants, limit_equal_cost
+from vbte.topology import IntArray
 
 
 class HopRepairs:
@@ -29,15 +32,19 @@ class HopRepairs:
         routing = limit_equal_cost(igp_next_hops(instance.topology), limits.max_group_members)
         self._labels = label_plan(instance.topology, instance.tenants)
         self._sids = SidWriter(routing, self._labels, ending_tenants(instance))
-        self._detours = find_detours(hops, breaks)
-        self._segments = segment_lists(self._detours.paths, routing)
-        words = segment_words(instance.topology, self._labels)
-        self._spelt = SegmentHops(words, self._detours.paths, self._segments)
+        self._detours = detours = find_detours(hops, breaks)
+        # Detours first, then what stands in place of edges.
+        self._ways = _with_more(detours.ways, list(detours.pinned.values()))
+        self._segments = segment_lists(self._ways, routing)
+        self._spelt = SegmentHops(segment_words(instance.topology, self._labels), self._ways, self._segments)
+        self._edges = np.array(list(detours.pinned), dtype=np.int64)
+        self._state = np.concatenate([detours.state, hops.dag.tail[self._edges]])
+        self._node = hops.dag.state_node[self._state]
         # A tenant's label takes one place of the stack.
-        room = limits.max_segments[hops.dag.state_node[self._detours.state]] - any(instance.tenants)
-        self._deep = self._segments.depth > np.maximum(room, 1)
-        self._detour_of = np.full(len(hops.dag.state_node), -1)
-        self._detour_of[self._detours.state] = np.where(self._deep, -1, np.arange(len(self._detours.state)))
+        self._deep = self._segments.depth > np.maximum(limits.max_segments[self._node] - any(instance.tenants), 1)
+        self._bounds = np.searchsorted(detours.state, np.arange(len(hops.dag.state_node) + 1))
+        numbered = zip(self._edges.tolist(), range(len(detours.state), len(self._state)), strict=True)
+        self._pin_of = {edge: way for edge, way in numbered if not self._deep[way]}
 
     def service_label(self, commodity: int) -> int | None:
         """Return the label that tells the egress the tenant of a commodity, below those of a detour."""
@@ -47,35 +54,56 @@ class HopRepairs:
         """Add what a device has to hold for others' detours."""
         self._sids.add(draft, node)
 
+    def pin(self, draft: DeviceDraft, edge: int) -> str | None:
+        """Return the id of the next hop that stands in place of an edge of the DAG, None for none, adding it."""
+        way = self._pin_of.get(edge)
+        return None if way is None else self._use(draft, [way])[0]
+
     def backup(self, draft: DeviceDraft, state: int) -> Backup | None:
         """Return the backup of a state's group, None for none; what it needs is added to the draft."""
-        at = int(self._detour_of[state])
-        if at < 0:
-            return None
-        (hop,) = self._spelt.of(np.array([at], dtype=np.int32))
-        draft.next_hops[hop["id"]] = hop
-        return {"group": draft.use_backup([hop["id"]]), "when": "all-members-down"}
+        ways = [way for way in range(self._bounds[state], self._bounds[state + 1]) if not self._deep[way]]
+        return {"group": draft.use_backup(self._use(draft, ways)), "when": "all-members-down"} if ways else None
+
+    def _use(self, draft: DeviceDraft, ways: list[int]) -> list[str]:
+        hops = list(self._spelt.of(np.array(ways, dtype=np.int32)))
+        draft.next_hops.update((hop["id"], hop) for hop in hops)
+        return sorted(hop["id"] for hop in hops)
 
     def refused(self) -> Iterator[tuple[int, CannotRealise]]:
-        """Yield each device and what it can't repair: its labels are too many."""
+        """Yield each device and what it can't repair: its labels are too many, or ways too many to pin them."""
         dag, instance = self._hops.dag, self._hops.instance
-        passing = np.bincount(dag.tail, weights=dag.flow_gbps, minlength=len(dag.state_node))
-        for at in np.flatnonzero(self._deep).tolist():
-            state = int(self._detours.state[at])
-            node, commodity = int(dag.state_node[state]), int(self._detours.paths.commodity[at])
-            limit = profile_of(instance.topology.nodes[node], instance.model).max_segments
-            besides = " and a tenant's label" if any(instance.tenants) else ""
-            entry: CannotRealise = {
-                "object": {
-                    "kind": "group",
-                    "egress": self._words.egress[commodity],
-                    "class": self._words.class_name[commodity],
-                    "tenant": "",
-                    "links": [instance.topology.links[link].id for link in self._detours.paths[at].tolist()],
-                },
-                "reason": "segment-depth",
-                "detail": f"the detour needs {self._segments.depth[at]} segments{besides}, the device pushes {limit}",
-                "substitute": "none: what comes here is dropped while no next hop is left",
-                "bps_at_stake": bps(float(passing[state])),
-            }
-            yield node, entry
+        besides = " and a tenant's label" if any(instance.tenants) else ""
+        for way in np.flatnonzero(self._deep).tolist():
+            limit = profile_of(instance.topology.nodes[self._node[way]], instance.model).max_segments
+            detail = f"the detour needs {self._segments.depth[way]} segments{besides}, the device pushes {limit}"
+            yield self._refusal(int(self._state[way]), self._ways[way], "segment-depth", detail)
+        for edge in self._detours.blind:
+            detail = "the next device may be left without a way, and several lead on from it: none can be pinned"
+            yield self._refusal(int(dag.tail[edge]), dag.link[edge : edge + 1], "path-count", detail)
+
+    def _refusal(
+        self, state: int, links: IntArray | Positions, reason: Literal["segment-depth", "path-count"], detail: str
+    ) -> tuple[int, CannotRealise]:
+        dag, commodity = self._hops.dag, int(self._detours.speaker[state])
+        entry: CannotRealise = {
+            "object": {
+                "kind": "group",
+                "egress": self._words.egress[commodity],
+                "class": self._words.class_name[commodity],
+                "tenant": "",
+                "links": [self._hops.instance.topology.links[link].id for link in links.tolist()],
+            },
+            "reason": reason,
+            "detail": detail,
+            "substitute": "none: what comes here is dropped while no next hop is left",
+            "bps_at_stake": bps(float(dag.flow_gbps[dag.tail == state].sum())),
+        }
+        return int(dag.state_node[state]), entry
+
+
+def _with_more(paths: PathSet, more: list[IntArray]) -> PathSet:
+    """Return the paths, and more behind them."""
+    hops = np.concatenate([paths.hops, np.array([len(way) for way in more], dtype=np.int64)])
+    start = np.concatenate([[0], np.cumsum(hops)]).astype(np.int64)
+    commodity = np.concatenate([paths.commodity, np.zeros(len(more), dtype=np.int32)])
+    return PathSet(start, np.concatenate([paths.links, *more]), commodity)
