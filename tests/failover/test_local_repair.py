@@ -107,6 +107,17 @@ def test_drops_relieve_the_links_behind_them(realisation: str) -> None:
 
 
 @BOTH
+def test_links_drop_in_the_order_in_which_they_are_crossed_not_listed(realisation: str) -> None:
+    # b-d is listed before a-b, and a pinned list crosses a>b first all the same: 5 of 10 get through, and 12 of 5 + 8.
+    parts = [cable("b-d", 12.0), cable("a-b", 5.0), cable("a-d", 10.0)]
+    rows = [("a", "d", 10.0), ("b", "d", 8.0)]
+    plan = by_hand(parts, rows, [("a>d", 9.0), ("a>b b>d", 1.0), ("b>d", 8.0)], realisation)
+    found = repaired(plan, cables=("a-d",))
+    assert found.delivered_gbps[0, 0] == pytest.approx(12.0)
+    assert found.congested_gbps[0, 0] == pytest.approx(6.0)
+
+
+@BOTH
 def test_a_node_takes_its_links_and_what_would_enter_there(realisation: str) -> None:
     parts = [cable("a-b", 10.0), cable("b-d", 10.0), cable("a-c", 10.0), cable("c-d", 10.0)]
     rows = [("a", "d", 4.0), ("b", "d", 1.0), ("a", "b", 2.0)]

@@ -25,12 +25,13 @@ Positions = NDArray[np.int64]
 _MOST_ROUNDS = 32
 
 
-def pass_share(load_gbps: FloatArray, instance: Instance) -> FloatArray:
+def pass_share(load_gbps: FloatArray, instance: Instance, links: NDArray[np.intp] | None = None) -> FloatArray:
     """Return the share of each class's load (n_classes, n_links, B) that each link passes on, same shape.
 
-    A priority gets what those before it leave of the capacity; within it all traffic fares alike.
+    A priority gets what those before it leave of the capacity; within it all traffic fares alike. ``links`` are the
+    positions of the links that are looked at, all of them where not stated.
     """
-    capacity = instance.topology.capacity_gbps[:, None]
+    capacity = instance.topology.capacity_gbps[slice(None) if links is None else links][:, None]
     passed = np.ones_like(load_gbps)
     left = np.broadcast_to(capacity, load_gbps.shape[1:]).copy()
     for priority in instance.priorities:
@@ -38,25 +39,27 @@ def pass_share(load_gbps: FloatArray, instance: Instance) -> FloatArray:
         wanted = load_gbps[members].sum(axis=0)
         short = wanted > left + CAPACITY_SLACK_SHARE * capacity
         passed[members] = np.divide(left, wanted, out=np.ones_like(wanted), where=short)
-        left = np.maximum(left - wanted, 0.0)
+        # What rounding leaves of a link that is full is nothing.
+        left = np.where(left - wanted > CAPACITY_SLACK_SHARE * capacity, left - wanted, 0.0)
     return passed
 
 
 def settled_pass_share(
-    load_gbps: FloatArray, instance: Instance, load_when: Callable[[FloatArray, NDArray[np.intp]], FloatArray]
-) -> FloatArray:
+    load_gbps: FloatArray, instance: Instance, load_when: Callable[[FloatArray, NDArray[np.intp]], FloatArray],
+    links: NDArray[np.intp] | None = None,
+) -> FloatArray:  # fmt: skip
     """Return the shares that agree with what then comes to the links, same shape as ``load_gbps``, the undropped load.
 
     ``load_when(shares, columns)`` gives the load of some of the B columns when links pass on these shares. Never too
     high: where rounds end before the brackets meet, the lower one is returned.
     """
-    low = pass_share(load_gbps, instance)
+    low = pass_share(load_gbps, instance, links)
     open_columns = np.flatnonzero((low < 1.0).any(axis=(0, 1)))
     for _ in range(_MOST_ROUNDS):
         if not len(open_columns):
             break
-        high = pass_share(load_when(low[:, :, open_columns], open_columns), instance)
-        low[:, :, open_columns] = pass_share(load_when(high, open_columns), instance)
+        high = pass_share(load_when(low[:, :, open_columns], open_columns), instance, links)
+        low[:, :, open_columns] = pass_share(load_when(high, open_columns), instance, links)
         apart = (high - low[:, :, open_columns]).max(axis=(0, 1), initial=0.0)
         open_columns = open_columns[apart > DROP_SLACK_SHARE]
     return low

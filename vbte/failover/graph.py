@@ -114,7 +114,8 @@ class RepairGraph:
 
 
 def _incidence(start: Positions, columns: Positions, n_columns: int) -> csr_array:
-    graph = csr_array((np.ones(len(columns)), columns, start), shape=(len(start) - 1, n_columns))
+    # Summing sorts each row in place: what is handed in has to keep the order in which links are crossed.
+    graph = csr_array((np.ones(len(columns)), columns.copy(), start), shape=(len(start) - 1, n_columns))
     graph.sum_duplicates()
     return graph
 

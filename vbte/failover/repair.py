@@ -21,8 +21,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from vbte.failover.congestion import Crossings, pass_share, settled_pass_share
+from vbte.failover.contraction import Contraction, Way
+from vbte.failover.deltas import Deltas
 from vbte.failover.graph import RepairGraph
 from vbte.failover.push import Push
+from vbte.failover.shares import Sharing
+from vbte.failover.steps import steps_of
 from vbte.instance import Instance
 from vbte.scenarios.families import ScenarioSet
 from vbte.topology import BoolArray, FloatArray
@@ -31,6 +35,10 @@ Positions = NDArray[np.int64]
 
 #: Entries of an (edges x scenarios) array worked on at once; about ten such arrays are held.
 _BLOCK_ENTRIES = 1 << 20
+
+#: Links crossed by all edges from which on scenarios are worked out as changes, so many at once.
+_LARGE_LINKS = 50_000
+_LARGE_BLOCK = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,12 +80,16 @@ class Repair:
         shape = (len(instance.rules), graph.n_states)
         place = graph.state_class[self._senders], self._senders
         self._by_class = csr_array((self._entering[self._senders], place), shape=shape)
-        n_columns = len(instance.rules) * len(instance.topology.links)
-        self._crossings = Crossings(graph.edges.start, graph.columns, n_columns)
-        self._by_column = graph.class_crossing.T.tocsr()
-        own_members = ~graph.edges.is_backup & (graph.edges.stands_in_for < 0)
-        self._size = self._push.by_tail @ own_members.astype(np.float64)
-        self._most_share = self._limits()
+        self._sharing = Sharing(graph, self._entering)
+
+    @cached_property
+    def _crossings(self) -> Crossings:
+        graph = self._graph
+        return Crossings(graph.edges.start, graph.columns, len(self.instance.rules) * len(graph.topology.links))
+
+    @cached_property
+    def _by_column(self) -> csr_array:
+        return self._graph.class_crossing.T.tocsr()
 
     @property
     def instance(self) -> Instance:
@@ -92,16 +104,74 @@ class Repair:
 
     def blocks(self, scenarios: ScenarioSet) -> Iterator[RepairedBlock]:
         """Yield what becomes of the traffic in all scenarios, in order, in blocks that fit in memory."""
+        incremental = self._is_large and not self._knotted
         width = max(1, _BLOCK_ENTRIES // max(len(self._graph.edges), self._graph.n_states, 1))
+        width = _LARGE_BLOCK if incremental else width
         for first in range(0, len(scenarios), width):
             block = slice(first, min(first + width, len(scenarios)))
-            yield self.evaluate(scenarios.failed_links(block), block)
+            failed_links = scenarios.failed_links(block)
+            yield self.by_deltas(failed_links, block) if incremental else self.evaluate(failed_links, block)
+
+    @property
+    def _knotted(self) -> bool:
+        return len(range(self._graph.knot.start, self._graph.knot.stop)) > 0
+
+    @property
+    def _is_large(self) -> bool:
+        return len(self._graph.edges.links) > _LARGE_LINKS
+
+    @cached_property
+    def _deltas(self) -> Deltas:
+        return Deltas(self._graph, self._sharing, self._entering)
+
+    @cached_property
+    def _way(self) -> Way:
+        return Way(self._graph, steps_of(self._graph), self._deltas, self._entering)
+
+    @cached_property
+    def _base(self) -> tuple[FloatArray, FloatArray]:
+        """Loads by column and what arrives by class while all is up."""
+        every = np.arange(len(self._graph.edges))
+        return self._deltas.loads(every, self._deltas.flow_gbps), self._arriving(every, self._deltas.flow_gbps)
+
+    def _arriving(self, edges: Positions, flow_gbps: FloatArray) -> FloatArray:
+        graph = self._graph
+        of_class = graph.state_class[graph.edges.tail[edges]]
+        weights = flow_gbps * graph.edges.delivers[edges]
+        return np.bincount(of_class, weights=weights, minlength=len(self.instance.rules)).astype(np.float64)
+
+    def by_deltas(self, failed_links: BoolArray, block: slice) -> RepairedBlock:
+        """Return what ``evaluate`` does, by what changes against the state in which all is up.
+
+        Only for tables that can't lead round in circles.
+        """
+        n_classes, n_links, width = len(self.instance.rules), *failed_links.shape
+        deltas = [self._deltas.of(failed_links[:, column]) for column in range(width)]
+        base_load, base_arriving = self._base
+        load = np.stack([base_load + self._deltas.loads(one.moved, one.moved_gbps) for one in deltas], axis=1)
+        arriving = np.stack([base_arriving + self._arriving(one.moved, one.moved_gbps) for one in deltas], axis=1)
+        load = _from_zero(load).reshape(n_classes, n_links, width)
+        over = (load.sum(axis=0) > self.instance.topology.capacity_gbps[:, None]).any(axis=1)
+        hot = np.flatnonzero(over)
+        contraction = Contraction(self._way, np.tile(over, n_classes), deltas)
+
+        def load_when(passed: FloatArray, columns: NDArray[np.intp]) -> FloatArray:
+            return contraction.loads(passed.reshape(-1, len(columns)), columns).reshape(passed.shape)
+
+        passed = settled_pass_share(load[:, hot], self.instance, load_when, hot).reshape(-1, width)
+        delivered, summed_ms = contraction.delivered(passed)
+        mean = np.divide(summed_ms, delivered, out=np.full_like(summed_ms, np.nan), where=delivered > 0)
+        lost = self.class_admitted_gbps[:, None] - arriving
+        return RepairedBlock(
+            block, load, _from_zero(lost), _from_zero(arriving - delivered), delivered, mean,
+            contraction.farthest(passed),
+        )  # fmt: skip
 
     def evaluate(self, failed_links: BoolArray, block: slice) -> RepairedBlock:
         """Return what becomes of the traffic when ``failed_links`` (n_links, B) are down, a node's among them."""
         graph, n_classes = self._graph, len(self._graph.instance.rules)
         n_links, width = failed_links.shape
-        share = self.shares(failed_links)
+        share = self._sharing.shares(failed_links)
         entering = np.repeat(self._entering[:, None], width, axis=1)
         load = np.asarray(self._by_column @ self._push.flows(entering, share)).reshape(n_classes, n_links, width)
         ends = np.broadcast_to(graph.edges.delivers[:, None], share.shape).astype(np.float64)
@@ -117,32 +187,6 @@ class Repair:
             block, load, _from_zero(lost), _from_zero(arriving - delivered), delivered, mean, longest,
         )  # fmt: skip
 
-    def _limits(self) -> FloatArray | None:
-        """Return the largest share of its state's traffic that each edge may get, (E,), None where none has a limit.
-
-        Limits are head ends', to whom nothing comes but what enters there, the same in every scenario.
-        """
-        edges = self._graph.edges
-        if np.isinf(edges.limit_gbps).all():
-            return None
-        entering = self._entering[edges.tail]
-        return np.asarray(np.divide(edges.limit_gbps, entering, out=np.full(len(edges), np.inf), where=entering > 0))
-
-    def shares(self, failed_links: BoolArray) -> FloatArray:
-        """Return the share of its state's traffic that each edge gets, (E, B); 0 where it is down or stands by."""
-        edges, by_tail = self._graph.edges, self._push.by_tail
-        lives = np.asarray(self._graph.crossing @ failed_links.astype(np.float64)) == 0
-        standby = np.flatnonzero(edges.stands_in_for >= 0)
-        lives[standby] &= ~lives[edges.stands_in_for[standby]]
-        own = ~edges.is_backup[:, None]
-        living = np.asarray(by_tail @ (lives & own).astype(np.float64))
-        early = self._graph.backup_is_early[:, None]
-        takes_over = self._graph.has_backup[:, None] & np.where(early, living < self._size[:, None], living == 0)
-        weight = (lives & (own != takes_over[edges.tail])) * edges.weight[:, None].astype(np.float64)
-        total = np.asarray(by_tail @ weight)[edges.tail]
-        share = np.asarray(np.divide(weight, total, out=np.zeros_like(weight), where=total > 0))
-        return share if self._most_share is None else np.minimum(share, self._most_share[:, None])
-
     def users(
         self, links: NDArray[np.intp], positions: NDArray[np.intp] | None = None, scenarios: ScenarioSet | None = None
     ) -> FloatArray:
@@ -156,7 +200,7 @@ class Repair:
                 down[:, column] = scenarios.failed_links(slice(position, position + 1))[:, 0]
         crossed = np.asarray(self._graph.crossing[:, links].toarray())
         # Below the states stands a row of zeros for those who have no state to enter at: position -1.
-        ahead = np.vstack([self._push.ahead(self.shares(down), crossed), np.zeros((1, len(links)))])
+        ahead = np.vstack([self._push.ahead(self._sharing.shares(down), crossed), np.zeros((1, len(links)))])
         return np.asarray(self.admitted_gbps[:, None] * ahead[self._graph.entry])
 
     def _passing(self, load: FloatArray, entering: FloatArray, share: FloatArray) -> FloatArray:
