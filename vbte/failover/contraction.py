@@ -23,6 +23,9 @@ from vbte.topology import BoolArray, FloatArray
 
 Positions = NDArray[np.int64]
 
+#: Items that are looked at first for the longest way.
+_AT_FIRST = 1024
+
 
 @dataclass(frozen=True, eq=False)
 class Items:
@@ -62,11 +65,13 @@ class Contraction:
     def __init__(self, way: Way, hot: BoolArray, block: Sequence[Delta]) -> None:
         self._way, self._hot_columns, self._n_scenarios = way, np.flatnonzero(hot), len(block)
         graph, steps = way.graph, way.steps
-        edges = np.unique(np.concatenate([np.empty(0, np.int64), *(delta.edges for delta in block)]))
+        changing = np.zeros(len(graph.edges), dtype=np.bool_)
+        for delta in block:
+            changing[delta.edges] = True
         edge_hot = (steps.edge_column >= 0) & hot[steps.edge_column]
         kept = np.zeros(steps.n_nodes, dtype=np.bool_)
         kept[: steps.n_states] = way.splits
-        kept[graph.edges.tail[edges]] = True
+        kept[graph.edges.tail[changing]] = True
         kept[: steps.n_states][way.is_source] = False
         kept[graph.edges.tail[edge_hot]] = True
         kept[steps.n_states : steps.n_inner] = hot[steps.column]
@@ -74,7 +79,7 @@ class Contraction:
         self._kept = kept
         self._ahead, self._ms_ahead = self._pass_through(kept)
         self.items = self._items()
-        self._take_in_edges(edges, edge_hot)
+        self._take_in_edges(changing, edge_hot)
         self._shares(block)
         self._inject(block)
 
@@ -109,12 +114,10 @@ class Contraction:
         of_edge = np.concatenate([np.full(len(state), -1), edge])
         return Items(node[order], ms[order], of_edge[order], gbps[order], class_index[order])
 
-    def _take_in_edges(self, changing: Positions, edge_hot: BoolArray) -> None:
+    def _take_in_edges(self, changing: BoolArray, edge_hot: BoolArray) -> None:
         """Collect the edges between kept nodes, level by level, and number the nodes that they join."""
         way, graph, steps = self._way, self._way.graph, self._way.steps
-        used = way.deltas.share > 0
-        used[changing] = True
-        own = np.flatnonzero(used & self._kept[graph.edges.tail])
+        own = np.flatnonzero(((way.deltas.share > 0) | changing) & self._kept[graph.edges.tail])
         step = np.flatnonzero(self._kept[steps.n_states : steps.n_inner])
         to = np.concatenate([steps.edge_to[own], steps.next[step]])
         tail, head = np.concatenate([graph.edges.tail[own], steps.n_states + step]), self._ahead[to]
@@ -130,8 +133,18 @@ class Contraction:
         # Behind the hot columns stands one that drops nothing.
         n_hot, column = len(self._hot_columns), column[order]
         column = np.where(column >= 0, np.searchsorted(self._hot_columns, column), n_hot)
-        self._levels = [_Level.of(slice(first, last), tail[order], head[order], column, n_hot)
-                        for first, last in pairwise(bounds)]  # fmt: skip
+        tail, head = tail[order], head[order]
+        self._levels = [_Level.of(slice(first, last), tail, head, column, n_hot) for first, last in pairwise(bounds)]
+        # What comes to hot columns is all that rounds ask for: edges behind the last of them can be left out.
+        leads, useful = np.zeros(len(nodes), dtype=np.bool_), column < n_hot
+        for level in reversed(self._levels):
+            useful[level.edges] |= leads[level.head]
+            leads[level.tail[useful[level.edges]]] = True
+        self._useful = np.flatnonzero(useful)
+        tail, head, column = tail[self._useful], head[self._useful], column[self._useful]
+        bounds = np.searchsorted(self._useful, bounds).tolist()
+        parts = (slice(first, last) for first, last in pairwise(bounds) if first < last)
+        self._useful_levels = [_Level.of(part, tail, head, column, n_hot) for part in parts]
 
     def _shares(self, block: Sequence[Delta]) -> None:
         """Set the share of each edge in each scenario, 1 for steps."""
@@ -142,6 +155,7 @@ class Contraction:
         for column, delta in enumerate(block):
             at = place[delta.edges]
             self._share[at[at >= 0], column] = delta.share[at >= 0]
+        self._useful_share = self._share[self._useful]
 
     def _inject(self, block: Sequence[Delta]) -> None:
         """Set what comes in at each node in each scenario, times nothing and times latency, and which items do."""
@@ -165,8 +179,8 @@ class Contraction:
     def loads(self, passed: FloatArray, columns: NDArray[np.intp]) -> FloatArray:
         """Return what comes to each hot column in some scenarios when they pass on these shares, (n_hot, b) each."""
         load, mass = np.zeros((len(self._hot_columns), len(columns))), self._mass[:, columns]
-        share, passing = self._share[:, columns], _with_one(passed)
-        for level in self._levels:
+        share, passing = self._useful_share[:, columns], _with_one(passed)
+        for level in self._useful_levels:
             flow = mass[level.tail] * share[level.edges]
             load[level.hot] += level.by_hot @ flow
             mass[level.heads] += level.by_head @ (flow * passing[level.column])
@@ -194,11 +208,23 @@ class Contraction:
         found = np.full((len(self._end), self._n_scenarios), np.nan)
         bounds = np.searchsorted(self.items.class_index, np.arange(len(self._end) + 1))
         for position, (first, last) in enumerate(pairwise(bounds.tolist())):
-            mine = slice(first, last)
-            reach = np.where(self._flows[mine], self.items.ms[mine, None] + far[self._item_node[mine]], -np.inf)
-            longest = reach.max(axis=0, initial=-np.inf)
+            longest = self._longest(np.arange(first, last), far)
             found[position] = np.where(np.isfinite(longest), longest, np.nan)
         return found
+
+    def _longest(self, items: Positions, far: FloatArray) -> FloatArray:
+        """Return the longest way of some items, ms, (B,), when ``far`` (n_nodes, B) lies ahead; -inf for none."""
+
+        def reach(some: Positions) -> FloatArray:
+            ways = np.where(self._flows[some], self.items.ms[some, None] + far[self._item_node[some]], -np.inf)
+            return np.asarray(ways.max(axis=0, initial=-np.inf))
+
+        # Few items can be the farthest in any scenario: those that are so in the best case come first.
+        most = self.items.ms[items] + far.max(axis=1)[self._item_node[items]]
+        if len(items) <= _AT_FIRST:
+            return reach(items)
+        found = reach(items[np.argpartition(most, -_AT_FIRST)[-_AT_FIRST:]])
+        return np.maximum(found, reach(items[most > found.min()]))
 
 
 @dataclass(frozen=True, eq=False)

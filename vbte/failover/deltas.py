@@ -55,6 +55,7 @@ class Deltas:
         )
         # Scratch, put back after every scenario.
         self._now, self._moved = self.share.copy(), np.zeros(len(edges))
+        self._down = np.zeros(len(edges), dtype=np.bool_)
 
     def loads(self, edges: Positions, flow_gbps: FloatArray) -> FloatArray:
         """Return what flows of edges bring to each column (class * n_links + link)."""
@@ -71,8 +72,9 @@ class Deltas:
         first = self._first_crossing
         taken = np.unique(self._crossing[ranges(first[links], first[links + 1])])
         edges = edges_of(self.bounds, self.by_tail, np.unique(graph.edges.tail[taken]))
-        lives = np.ones(len(edges), dtype=np.bool_)
-        lives[np.isin(edges, taken)] = False
+        self._down[taken] = True
+        lives = ~self._down[edges]
+        self._down[taken] = False
         share = self._sharing.among(edges, lives[:, None])[:, 0]
         moved, moved_gbps = self._follow(edges, share)
         return Delta(edges, share, moved, moved_gbps)
