@@ -8,12 +8,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from vbte.device_limits import DeviceLimits, profile_of
 from vbte.paths.igp import IgpRouting
 from vbte.plan import PathSet
 from vbte.policy import DeviceProfile
 from vbte.tables.breaks import Breaks
 from vbte.tables.commodities import CommodityWords, bps
-from vbte.tables.drafts import DeviceDraft, DeviceLimits, profile_of
+from vbte.tables.drafts import DeviceDraft
 from vbte.tables.schema import Backup, CannotRealise
 from vbte.tables.segment_hops import SegmentHops, SegmentWords
 from vbte.tables.segments import SegmentLists, segment_lists

@@ -7,12 +7,13 @@ from typing import Literal
 
 import numpy as np
 
+from vbte.device_limits import device_limits, profile_of
 from vbte.paths.igp import igp_next_hops
 from vbte.plan import PathSet
 from vbte.tables.breaks import Breaks
 from vbte.tables.commodities import CommodityWords, bps
 from vbte.tables.detours import Positions, find_detours
-from vbte.tables.drafts import DeviceDraft, device_limits, profile_of
+from vbte.tables.drafts import DeviceDraft
 from vbte.tables.hops import Hops
 from vbte.tables.labels import label_plan
 from vbte.tables.schema import Backup, CannotRealise
