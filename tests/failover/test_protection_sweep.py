@@ -37,7 +37,7 @@ def sweep() -> Iterator[Any]:
 def test_single_cables_and_nodes_cost_what_nobody_could_carry(sweep: Any, name: str, realisation: Realisation) -> None:
     plan = sweep.planned(name, realisation, LocalProtection.NODE)
     tables = build_tables(plan)
-    assert tables.manifest["cannot_realise"]["count"] == 0 or name == "sp-transport"
+    assert tables.manifest["cannot_realise"]["count"] == 0
     for kind, every in (("cable", 3), ("node", 2)):
         found = sweep.sweep(plan, tables, family(plan.instance.topology, kind), every)
         assert found.wrong == []

@@ -37,7 +37,7 @@ Positions = NDArray[np.int64]
 _BLOCK_ENTRIES = 1 << 20
 
 #: Links crossed by all edges from which on scenarios are worked out as changes, so many at once.
-_LARGE_LINKS = 50_000
+_LARGE_LINKS = 5_000
 _LARGE_BLOCK = 16
 
 
