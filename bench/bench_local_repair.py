@@ -8,8 +8,8 @@ A plan of all pairs under min-mlu, its tables, and every single cable failing (o
 links above capacity drop, latencies. Against it, in both realisations, the walk of the files in each scenario, which
 knows neither drops nor latencies; and, source-routed, the plainest loop that could do: lists of weights and links made
 ready before the clock starts, shares among the paths that are left added up by link. In each scenario both have to
-lose the same volume. Where there are more than ``--sample`` scenarios, competitors get so many of them, evenly spread,
-and their seconds are scaled up to all. All seconds are CPU seconds.
+lose the same volume. On large networks competitors get a sample of the scenarios, evenly spread (``--sample``, if not
+stated as many as come to 600,000 demands), and their seconds are scaled up to all. All seconds are CPU seconds.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ from vbte.tables import Tables, build_tables, offered_traffic, walk
 from vbte.topology import FloatArray, Topology
 
 BENCHMARK = Benchmark("local_repair", "What tables lose by themselves in every scenario, against scenarios one by one.")
+
+#: Demands that competitors get in all their scenarios together.
+SAMPLED_DEMANDS = 600_000
 
 #: A head end's demand: what it admits, and for each path its weight and the positions of its links.
 Groups = list[tuple[float, list[tuple[int, list[int]]]]]
@@ -98,7 +101,8 @@ def rows(
     plan = plan_of(topology, realisation)
     tables, every = build_tables(plan), family(topology, options.scenarios)
     scenarios = ScenarioSet(topology, every.scenarios[: options.most])
-    chosen = np.unique(np.linspace(0, len(scenarios) - 1, min(options.sample, len(scenarios))).astype(int))
+    wanted = min(options.sample or max(1, SAMPLED_DEMANDS // plan.instance.n_commodities), len(scenarios))
+    chosen = np.unique(np.linspace(0, len(scenarios) - 1, wanted).astype(int))
     sample = ScenarioSet(topology, tuple(scenarios.scenarios[at] for at in chosen))
     contenders = [Contender("arrays", lambda _: by_arrays(plan, tables, scenarios))]
     ours = in_turns(contenders, options.repeats, clock=time.process_time)["arrays"]
@@ -134,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--scenarios", choices=("cable", "pairs"), default="cable", help="what fails (%(default)s)")
     parser.add_argument("--most", type=int, default=2000, help="scenarios at most (%(default)s)")
-    parser.add_argument("--sample", type=int, default=100, help="scenarios for competitors (%(default)s)")
+    parser.add_argument("--sample", type=int, help="scenarios for competitors (by size)")
     options = BENCHMARK.parse(parser, arguments)
     networks = options.networks or [FROM_TOPOHUB[22 if options.quick else 50]]
     cases = ((named_network(name), realisation) for name in networks for realisation in Realisation)
