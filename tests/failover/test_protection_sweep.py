@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import pytest
 from tables.table_toys import edited
 from test_random_failures import random_plan
 
+from vbte.instance import build_instance
 from vbte.policy import LocalProtection, Realisation
 from vbte.scenarios import family
 from vbte.tables import build_tables
+from vbte.topology import Topology
 
 BENCH = Path(__file__).parents[2] / "bench"
 BOTH = pytest.mark.parametrize("realisation", list(Realisation))
@@ -90,3 +93,15 @@ def test_a_planted_loop_and_a_planted_black_hole_are_found_and_located(sweep: An
 
     wrong = sweep.sweep(plan, edited(tables, lead_round), scenarios).wrong
     assert any("loop at NYCMng, WASHng" in line for line in wrong)
+
+
+@BOTH
+@pytest.mark.parametrize("seed", range(4))
+def test_so_it_is_where_a_cable_carries_links_that_lie_apart(sweep: Any, seed: int, realisation: Realisation) -> None:
+    plan = random_plan(seed, realisation.value, local_protection="node")
+    topology = plan.instance.topology
+    ducts = [replace(link, cable=f"duct {int((link.cable or '')[1:]) % 7}") for link in topology.links]
+    question = build_instance(Topology(topology.nodes, tuple(ducts)), plan.instance.demands, plan.instance.model)
+    plan = replace(plan, instance=question)
+    for kind in ("cable", "node"):
+        assert sweep.sweep(plan, build_tables(plan), family(question.topology, kind)).wrong == []

@@ -167,6 +167,23 @@ def test_a_small_group_holds_one_of_them_and_says_so() -> None:
     assert entry["bps_at_stake"] == 3_000_000_000
 
 
+def test_a_device_has_a_detour_for_each_of_cable_and_node_where_none_avoids_both() -> None:
+    # The duct of a-b also holds c-d: without it only a second cable to b is left, without b only the way over c.
+    topology = with_cables(topology_of({"a-b": 1, "a-b#2": 9, "b-d": 1, "a-c": 1, "c-d": 1}))
+    ducts = [
+        replace(link, cable="duct") if link.id in ("a-b", "b-a", "c-d", "d-c") else link for link in topology.links
+    ]
+    topology = Topology(topology.nodes, tuple(ducts))
+    plan = protected(topology, [("a", "d", 4.0)], [("a b d", 4.0)], model("hop-by-hop", "node"))
+    tables = build_tables(plan)
+    assert after(plan, tables, nodes=("b",)).delivered_gbps.tolist() == pytest.approx([4.0])
+    assert after(plan, tables, "a-b", "c-d").delivered_gbps.tolist() == pytest.approx([4.0])
+    wanted = model("hop-by-hop", "node", max_group_members=1)
+    tables = build_tables(protected(topology, [("a", "d", 4.0)], [("a b d", 4.0)], wanted))
+    (entry,) = tables.devices["a"]["cannot_realise"]
+    assert entry["reason"] == "group-size"
+
+
 @BOTH
 def test_a_way_round_that_needs_too_many_labels_is_said_so_and_not_written(realisation: str) -> None:
     # The way round is against the IGP's, link by link.

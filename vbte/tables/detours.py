@@ -48,8 +48,8 @@ class Detours:
 def find_detours(hops: Hops, breaks: Breaks) -> Detours:
     """Return a detour for every state that one break leaves without a next hop, where there is any.
 
-    It avoids the cable that all next hops share and, where nodes are protected, the node they all lead to; where the
-    node can't be avoided, the cable alone.
+    It avoids the cable that all next hops share and, where nodes are protected, the node they all lead to; where no way
+    avoids both, there is one for each that can be avoided.
     """
     search = _Search(hops, breaks)
     found, helpless = search.by_trees()
@@ -112,34 +112,37 @@ class _Search:
     def by_trees(self) -> tuple[list[Found], Positions]:
         """Return the detours of all whose class has nothing to pass, and columns (state, break) that none survives."""
         exposed = self._exposed[:, ~self._has_to_pass(self._exposed[0])]
-        around_node = self._detours(exposed, with_node=True)
-        served = np.concatenate([part[0] for part in around_node] or [np.empty(0, dtype=np.int64)])
-        left = exposed[:, ~np.isin(exposed[0], served)]
-        around_cable = self._detours(left[:, (left[2] >= 0) & (left[3] >= 0)], with_node=False)
-        saved = np.concatenate([part[0] for part in around_cable] or [np.empty(0, dtype=np.int64)])
-        lost = left[:, ~np.isin(left[0], saved) & (left[2] >= 0)]
         # Those that have to pass something are looked at one by one: all may be helpless.
         bound = self._exposed[:, self._has_to_pass(self._exposed[0])]
-        node = np.concatenate([left, bound], axis=1)
-        node = node[:, node[3] >= 0]
-        cable = np.concatenate([lost, bound[:, bound[2] >= 0]], axis=1)
-        helpless = [np.stack([cable[0], cable[2]]), np.stack([node[0], self._breaks.n_cables + node[3]])]
-        return [*around_node, *around_cable], np.concatenate(helpless, axis=1)
+        around, left = self._detours(exposed)
+        both = left[:, (left[2] >= 0) & (left[3] >= 0)]
+        none = np.full((1, both.shape[1]), -1)
+        around_cable, no_cable = self._detours(np.concatenate([both[:3], none]))
+        around_node, no_node = self._detours(np.concatenate([both[:2], none, both[3:]]))
+        alone = left[:, (left[2] < 0) | (left[3] < 0)]
+        lost = np.concatenate([alone, no_cable, no_node, bound], axis=1)
+        state, _, cable, node = lost
+        helpless = [
+            np.stack([state, cable])[:, cable >= 0],
+            np.stack([state, self._breaks.n_cables + node])[:, node >= 0],
+        ]
+        return [*around, *around_cable, *around_node], np.concatenate(helpless, axis=1)
 
-    def _detours(self, exposed: Positions, *, with_node: bool) -> list[Found]:
-        """Return, for each search, states, numbers of links and links of the detours that there are."""
-        _, rules, cable, node = exposed
-        code = (rules * (self._breaks.n_cables + 1) + cable + 1) * (len(self._instance.topology.nodes) + 1)
-        code += node + 1 if with_node else 0
-        return [self._round(exposed[:, group], with_node=with_node) for group in _groups(code)]
+    def _detours(self, exposed: Positions) -> tuple[list[Found], Positions]:
+        """Return the detours that there are, search by search, and the columns of those who have none."""
+        state, rules, cable, node = exposed
+        code = (rules * (self._breaks.n_cables + 1) + cable + 1) * (len(self._instance.topology.nodes) + 1) + node + 1
+        found = [self._round(exposed[:, group]) for group in _groups(code)]
+        served = np.concatenate([part[0] for part in found] or [np.empty(0, dtype=np.int64)])
+        return found, exposed[:, ~np.isin(state, served)]
 
-    def _round(self, jobs: Positions, *, with_node: bool) -> Found:
+    def _round(self, jobs: Positions) -> Found:
         topology, breaks, state = self._instance.topology, self._breaks, jobs[0]
         rules, cable, node = jobs[1:, 0].tolist()
         allowed = self._instance.rules[rules].link_allowed.copy()
         if cable >= 0:
             allowed &= ~breaks.down(cable)
-        if with_node and node >= 0:
+        if node >= 0:
             allowed &= ~breaks.down(breaks.n_cables + node)
         graph = link_graph(topology, allowed, self._instance.rules[rules].transit)
         devices, row = np.unique(self._hops.dag.state_node[state], return_inverse=True)

@@ -22,6 +22,8 @@ from vbte.tables.segments import segment_lists
 from vbte.tables.sids import SidWriter, ending_tenants, limit_equal_cost
 from vbte.topology import IntArray
 
+RefusalReason = Literal["segment-depth", "group-size", "path-count"]
+
 
 class HopRepairs:
     """Writes detours, device by device. Raises InputError when SIDs clash."""
@@ -34,6 +36,7 @@ class HopRepairs:
         self._labels = label_plan(instance.topology, instance.tenants)
         self._sids = SidWriter(routing, self._labels, ending_tenants(instance))
         self._detours = detours = find_detours(hops, breaks)
+        self._max_members = limits.max_group_members
         # Detours first, then what stands in place of edges.
         self._ways = _with_more(detours.ways, list(detours.pinned.values()))
         self._segments = segment_lists(self._ways, routing)
@@ -62,8 +65,12 @@ class HopRepairs:
 
     def backup(self, draft: DeviceDraft, state: int) -> Backup | None:
         """Return the backup of a state's group, None for none; what it needs is added to the draft."""
-        ways = [way for way in range(self._bounds[state], self._bounds[state + 1]) if not self._deep[way]]
+        ways = self._fitting(state)[: self._max_members[self._hops.dag.state_node[state]]]
         return {"group": draft.use_backup(self._use(draft, ways)), "when": "all-members-down"} if ways else None
+
+    def _fitting(self, state: int) -> list[int]:
+        """Return the detours of a state whose labels are not too many."""
+        return [way for way in range(self._bounds[state], self._bounds[state + 1]) if not self._deep[way]]
 
     def _use(self, draft: DeviceDraft, ways: list[int]) -> list[str]:
         hops = list(self._spelt.of(np.array(ways, dtype=np.int32)))
@@ -78,12 +85,18 @@ class HopRepairs:
             limit = profile_of(instance.topology.nodes[self._node[way]], instance.model).max_segments
             detail = f"the detour needs {self._segments.depth[way]} segments{besides}, the device pushes {limit}"
             yield self._refusal(int(self._state[way]), self._ways[way], "segment-depth", detail)
+        several = np.flatnonzero(np.diff(self._bounds) > 1)
+        for state in several.tolist():
+            most = int(self._max_members[dag.state_node[state]])
+            for way in self._fitting(state)[most:]:
+                detail = f"a group holds {most} members, and other detours are there already"
+                yield self._refusal(state, self._ways[way], "group-size", detail)
         for edge in self._detours.blind:
             detail = "the next device may be left without a way, and several lead on from it: none can be pinned"
             yield self._refusal(int(dag.tail[edge]), dag.link[edge : edge + 1], "path-count", detail)
 
     def _refusal(
-        self, state: int, links: IntArray | Positions, reason: Literal["segment-depth", "path-count"], detail: str
+        self, state: int, links: IntArray | Positions, reason: RefusalReason, detail: str
     ) -> tuple[int, CannotRealise]:
         dag, commodity = self._hops.dag, int(self._detours.speaker[state])
         entry: CannotRealise = {
