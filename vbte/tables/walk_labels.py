@@ -18,6 +18,7 @@ from vbte.tables.fib import Fib, HopKind, PrefixRoutes, SidKind
 from vbte.tables.offered import Offered
 from vbte.tables.ranges import ranges
 from vbte.tables.tally import Tally
+from vbte.tables.walk_rows import Rows, joined, merged
 from vbte.topology import BoolArray, FloatArray, IntArray, Topology
 
 Positions = NDArray[np.int64]
@@ -47,7 +48,7 @@ def follow_labels(fib: Fib, topology: Topology, offered: Offered, tally: Tally, 
     """Follow traffic from where labels are pushed onto it to where they end, and add up what happens in ``tally``."""
     zero = np.zeros(len(pushed.gbps), dtype=np.int64)
     first, last = fib.label_start[pushed.hop], fib.label_start[pushed.hop + 1]
-    rows = _Rows(pushed.demand, pushed.gbps, pushed.device, first, last, pushed.service, zero)
+    rows = Rows(pushed.demand, pushed.gbps, pushed.device, first, last, pushed.service, zero)
     _LabelWalk(fib, topology, offered, tally).run(rows)
 
 
@@ -62,54 +63,6 @@ class _Action(IntEnum):
     SPREAD = 5
 
 
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """Traffic on its way, arrays of one length.
-
-    ``at`` points to the outermost label, ``end`` behind the last one; ``service`` is the tenant's label below them,
-    -1 for none or used up; ``moves`` counts links since the last pop.
-    """
-
-    demand: Positions
-    gbps: FloatArray
-    device: Positions
-    at: Positions
-    end: Positions
-    service: Positions
-    moves: Positions
-
-    def __getitem__(self, chosen: BoolArray | Positions) -> _Rows:
-        return _Rows(
-            self.demand[chosen],
-            self.gbps[chosen],
-            self.device[chosen],
-            self.at[chosen],
-            self.end[chosen],
-            self.service[chosen],
-            self.moves[chosen],
-        )
-
-
-def _joined(parts: list[_Rows]) -> _Rows:
-    return _Rows(
-        np.concatenate([part.demand for part in parts]),
-        np.concatenate([part.gbps for part in parts]),
-        np.concatenate([part.device for part in parts]),
-        np.concatenate([part.at for part in parts]),
-        np.concatenate([part.end for part in parts]),
-        np.concatenate([part.service for part in parts]),
-        np.concatenate([part.moves for part in parts]),
-    )
-
-
-def _merged(rows: _Rows) -> _Rows:
-    """Add up rows that will fare alike from here on."""
-    keys = np.stack([rows.demand, rows.device, rows.at, rows.end, rows.service, rows.moves], axis=1)
-    _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    gbps = np.bincount(inverse.reshape(-1), weights=rows.gbps).astype(np.float64)
-    return replace(rows[first], gbps=gbps)
-
-
 class _LabelWalk:
     """One step of all rows at a time."""
 
@@ -120,13 +73,13 @@ class _LabelWalk:
         self._label = np.searchsorted(self._codes, fib.label)
         self._action, self._argument = self._tables()
 
-    def run(self, rows: _Rows) -> None:
+    def run(self, rows: Rows) -> None:
         """Move rows until all have arrived or are lost."""
         start = len(rows.gbps)
         while len(rows.gbps):
             rows = self.step(rows)
             if len(rows.gbps) > 2 * start + 1000:
-                rows = _merged(rows)
+                rows = merged(rows)
 
     def _tables(self) -> tuple[NDArray[np.int8], IntArray]:
         """Return action and its argument (link, network instance or group) by device and label code."""
@@ -156,7 +109,7 @@ class _LabelWalk:
             offered.ingress, fib.instance_of_tenant[offered.tenant_index], table, offered.egress
         )
 
-    def enter(self) -> _Rows:
+    def enter(self) -> Rows:
         """Return the rows that head ends let in, with their labels."""
         fib, offered = self._fib, self._offered
         route = self._routes()
@@ -176,11 +129,11 @@ class _LabelWalk:
         found = found[~nowhere]
         zero = np.zeros(len(found), dtype=np.int64)
         service = fib.route_service_label[route[found]]
-        rows = _Rows(found, gbps[found], offered.ingress[found].astype(np.int64), zero, zero, service, zero)
+        rows = Rows(found, gbps[found], offered.ingress[found].astype(np.int64), zero, zero, service, zero)
         rows, member = self._members(rows, fib.route_group[route[found]])
         return self._push_labels(self._policed(rows, member, route), fib.member_hop[member])
 
-    def _policed(self, rows: _Rows, member: Positions, route: Positions) -> _Rows:
+    def _policed(self, rows: Rows, member: Positions, route: Positions) -> Rows:
         """Return the rows after head ends have cut each route's traffic to what its group's members may carry."""
         limit_gbps = self._fib.member_limit_gbps
         if not np.isfinite(limit_gbps[member]).any():
@@ -204,7 +157,7 @@ class _LabelWalk:
     def _lose(self, detail: str, device: Positions | IntArray, gbps: FloatArray, demand: Positions) -> None:
         self._tally.fault(FaultKind.BLACK_HOLE, detail, device, gbps, demand)
 
-    def _members(self, rows: _Rows, group: Positions | IntArray) -> tuple[_Rows, Positions]:
+    def _members(self, rows: Rows, group: Positions | IntArray) -> tuple[Rows, Positions]:
         """Divide each row over its next-hop group: the new rows, and the group member of each."""
         fib = self._fib
         first, last = fib.member_start[group], fib.member_start[group + 1]
@@ -214,26 +167,26 @@ class _LabelWalk:
         rows = rows[np.repeat(np.arange(len(group)), last - first)]
         return replace(rows, gbps=rows.gbps * fib.member_share[member]), member
 
-    def _push_labels(self, rows: _Rows, hop: Positions) -> _Rows:
+    def _push_labels(self, rows: Rows, hop: Positions) -> Rows:
         """Return the rows with the labels of their next hops; next hops that are links are passed at once."""
         fib, kind = self._fib, self._fib.hop_kind[hop]
         pushed = kind == HopKind.SEGMENTS
         stacked = replace(rows[pushed], at=fib.label_start[hop[pushed]], end=fib.label_start[hop[pushed] + 1])
-        return _joined([stacked, self._pass_links(rows[~pushed], hop[~pushed])])
+        return joined([stacked, self._pass_links(rows[~pushed], hop[~pushed])])
 
-    def _pass_links(self, rows: _Rows, hop: Positions) -> _Rows:
+    def _pass_links(self, rows: Rows, hop: Positions) -> Rows:
         """Return the rows after passing their next hops, which have to be links."""
         good = self._fib.hop_kind[hop] == HopKind.LINK
         bad = ~good
         self._lose("next hop is no link of the device", rows.device[bad], rows.gbps[bad], rows.demand[bad])
         return self._move(rows[good], self._fib.hop_link[hop[good]])
 
-    def _move(self, rows: _Rows, link: Positions | IntArray) -> _Rows:
+    def _move(self, rows: Rows, link: Positions | IntArray) -> Rows:
         """Return the rows after passing a link."""
         self._tally.carry(self._offered.class_index[rows.demand], link.astype(np.int64), rows.gbps)
         return replace(rows, device=self._topology.head[link].astype(np.int64), moves=rows.moves + 1)
 
-    def step(self, rows: _Rows) -> _Rows:
+    def step(self, rows: Rows) -> Rows:
         """Return the rows after every device has acted on the outermost label; what has arrived drops out."""
         stacked = rows.at < rows.end
         bare = ~stacked & (rows.service < 0)
@@ -259,9 +212,9 @@ class _LabelWalk:
         if len(spread):
             shared, member = self._members(rows[spread], argument[spread])
             parts.append(self._pass_links(shared, self._fib.member_hop[member]))
-        return self._without_loops(_joined(parts))
+        return self._without_loops(joined(parts))
 
-    def _without_loops(self, rows: _Rows) -> _Rows:
+    def _without_loops(self, rows: Rows) -> Rows:
         """Report and drop what has passed more links on one label than there are devices."""
         endless = rows.moves > len(self._topology.nodes)
         if not endless.any():
@@ -293,7 +246,7 @@ class _LabelWalk:
         graph = csr_array((np.ones(len(device)), (device, ahead)), shape=(n_nodes, n_nodes))
         return np.asarray(connected_components(graph, directed=True, connection="strong")[1])
 
-    def _arrive(self, rows: _Rows, instance: Positions | IntArray) -> None:
+    def _arrive(self, rows: Rows, instance: Positions | IntArray) -> None:
         """Deliver rows at their device, in a network instance each."""
         offered = self._offered
         astray = rows.device != offered.egress[rows.demand]
@@ -308,7 +261,7 @@ class _LabelWalk:
         self._tally.deliver(offered.class_index[rows.demand[right]], rows.gbps[right])
 
 
-def _popped(rows: _Rows, stacked: BoolArray) -> _Rows:
+def _popped(rows: Rows, stacked: BoolArray) -> Rows:
     """Return the rows without their outermost label: one of the stack, or the tenant's below it."""
     return replace(
         rows,
