@@ -15,7 +15,7 @@ from test_random_failures import random_plan
 from vbte.failover.graph import repair_graph
 from vbte.failover.repair import Repair, RepairedBlock
 from vbte.plan import Plan
-from vbte.scenarios import ScenarioSet, family
+from vbte.scenarios import Scenario, ScenarioSet, family
 from vbte.tables import Tables, build_tables
 
 FIGURES = ("class_link_load_gbps", "lost_gbps", "congested_gbps", "delivered_gbps", "latency_ms", "max_latency_ms")
@@ -39,7 +39,8 @@ def assert_same(plan: Plan, tables: Tables, scenarios: ScenarioSet) -> RepairedB
 def all_scenarios(plan: Plan) -> ScenarioSet:
     families = (family(plan.instance.topology, name) for name in ("cable", "node", "srlg"))
     pairs = family(plan.instance.topology, "pairs").scenarios[::7]
-    return ScenarioSet(plan.instance.topology, (*(one for each in families for one in each.scenarios), *pairs))
+    nothing = Scenario("nothing down")
+    return ScenarioSet(plan.instance.topology, (nothing, *(one for each in families for one in each.scenarios), *pairs))
 
 
 @pytest.mark.parametrize("realisation", REALISATIONS)

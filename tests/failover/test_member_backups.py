@@ -28,6 +28,8 @@ from vbte.tables.files import tables_to_files
 from vbte.tables.manifest import plan_id, sha256
 from vbte.topology import Topology
 
+PUBLISHED = json.loads((Path(vbte.tables.__file__).parent / "schemas" / "tables-1.json").read_text())
+
 #: Four ways from a to d, of 1, 2, 3 and 4 ms a link.
 WAYS = {way: f"a>{way} {way}>d" for way in "bcef"}
 
@@ -274,11 +276,24 @@ def test_a_path_listed_twice_keeps_its_backup_and_adds_up_its_reservations() -> 
     assert loads(plan, tables, "a-b") == [0.0, 4.0, 4.0, 0.0]
 
 
+def test_hop_by_hop_tables_say_that_they_hold_no_paths_own_protection() -> None:
+    question = asked(four_ways(), demands(("a", "d", 8.0), ("b", "d", 1.0)), "hop-by-hop")
+    bare = plan_of(question, [(WAYS["b"], 8.0), ("b>d", 1.0)])
+    assert build_tables(bare).manifest["cannot_realise"]["count"] == 0
+    tables = build_tables(with_backups(bare, WAYS["e"], ""))
+    (entry,) = tables.devices["a"]["cannot_realise"]
+    assert (entry["reason"], entry["object"]["egress"], entry["bps_at_stake"]) == ("protection", "d", 8_000_000_000)
+    assert tables.manifest["cannot_realise"]["count"] == 1
+    reserved = build_tables(with_backups(bare, "", "", reserved_gbps=[9.0, 2.0]))
+    assert reserved.manifest["cannot_realise"] == {"count": 2, "bps_at_stake": 9_000_000_000}
+    for content in tables.device_bytes.values():
+        jsonschema.validate(json.loads(content), PUBLISHED)
+
+
 def test_what_is_written_obeys_the_schema_and_is_read_again(tmp_path: Path) -> None:
     tables = build_tables(halves(WAYS["e"], WAYS["f"], reserved_gbps=[5.0, 6.0]))
-    published = json.loads((Path(vbte.tables.__file__).parent / "schemas" / "tables-1.json").read_text())
     for content in tables.device_bytes.values():
-        jsonschema.validate(json.loads(content), published)
+        jsonschema.validate(json.loads(content), PUBLISHED)
     assert tables_from_directory(write(tables, tmp_path)).devices == tables.devices
 
 

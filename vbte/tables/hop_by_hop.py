@@ -14,7 +14,7 @@ from vbte.tables.drafts import SHARE_DECIMALS, DeviceDraft, by_device
 from vbte.tables.hop_repairs import HopRepairs
 from vbte.tables.hops import Hops, igp_hops, plan_hops
 from vbte.tables.labels import group_id, link_order
-from vbte.tables.lost_rules import lost_rules
+from vbte.tables.lost_rules import lost_protection, lost_rules
 from vbte.tables.ranges import positions_of
 from vbte.tables.realised import Realised
 from vbte.tables.schema import CannotRealise, Member
@@ -29,7 +29,8 @@ def hop_by_hop(plan: Plan) -> Realised:
     hops, breaks = plan_hops(plan), breaks_of(plan.instance)
     repairs = None if breaks is None else HopRepairs(hops, breaks)
     lost: dict[int, list[CannotRealise]] = {}
-    for node, entry in [*lost_rules(hops), *(repairs.refused() if repairs else ())]:
+    found = [*lost_rules(hops), *lost_protection(plan, hops.admitted_share)]
+    for node, entry in [*found, *(repairs.refused() if repairs else ())]:
         lost.setdefault(node, []).append(entry)
     drafts = _drafts(hops, lost, repairs, even=False)
     return Realised(drafts, hops.link_load_gbps, float(hops.error.max(initial=0.0)))

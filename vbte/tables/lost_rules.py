@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from vbte.plan import Plan
 from vbte.policy import Split, TrafficClass
 from vbte.tables.commodities import CommodityWords, bps
 from vbte.tables.dag import Positions
@@ -33,6 +34,42 @@ def lost_rules(hops: Hops) -> list[Finding]:
         if rules.depends_on_path or rules.policy.needs_integers:
             findings.extend(checks.of_class(position))
     return findings
+
+
+def lost_protection(plan: Plan, admitted_share: FloatArray) -> list[Finding]:
+    """Return a ``cannot_realise`` entry, with its node, for each commodity whose paths have backups or reservations.
+
+    Hop by hop the paths of all sources are summed up: what belongs to one path has nobody to hold it.
+    """
+    instance, words = plan.instance, CommodityWords(plan.instance, admitted_share)
+    wanted = np.zeros(instance.n_commodities, dtype=np.bool_)
+    if plan.backup_paths is not None:
+        wanted[plan.paths.commodity[plan.backup_paths.hops > 0]] = True
+    if plan.reserved_gbps is not None:
+        wanted[plan.paths.commodity] = True
+    return [
+        (
+            int(instance.source[commodity]),
+            {
+                "object": _demand(words, commodity),
+                "reason": "protection",
+                "detail": "hop by hop, paths of single sources are not told apart, nor what belongs to them",
+                "substitute": "what the class's other next hops carry, and tables: {local_protection: ...} where set",
+                "bps_at_stake": bps(admitted_share[commodity] * instance.peak_gbps[commodity]),
+            },
+        )
+        for commodity in np.flatnonzero(wanted & (admitted_share > 0)).tolist()
+    ]
+
+
+def _demand(words: CommodityWords, commodity: int) -> Concern:
+    return {
+        "kind": "demand",
+        "egress": words.egress[commodity],
+        "class": words.class_name[commodity],
+        "tenant": words.tenant[commodity],
+        "links": [],
+    }
 
 
 class _PathChecks:
@@ -99,13 +136,7 @@ class _PathChecks:
     def _finding(self, commodity: int, reason: PathRule, detail: str) -> Finding:
         words, instance = self._words, self._hops.instance
         entry: CannotRealise = {
-            "object": {
-                "kind": "demand",
-                "egress": words.egress[commodity],
-                "class": words.class_name[commodity],
-                "tenant": words.tenant[commodity],
-                "links": [],
-            },
+            "object": _demand(words, commodity),
             "reason": reason,
             "detail": detail,
             "substitute": _SUBSTITUTE,

@@ -137,7 +137,9 @@ class CannotRealise(TypedDict):
     """A wish that the tables of a device can't carry out."""
 
     object: Concern
-    reason: Literal["segment-depth", "group-size", "latency-bound", "hop-bound", "must-pass", "path-count"]
+    reason: Literal[
+        "segment-depth", "group-size", "latency-bound", "hop-bound", "must-pass", "path-count", "protection"
+    ]
     detail: str
     substitute: str
     bps_at_stake: int
