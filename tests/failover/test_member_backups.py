@@ -14,7 +14,7 @@ import pytest
 from failover_toys import asked, assert_the_walk_agrees, by_hand, walked
 from rich.console import Console
 from tables.table_toys import edited, plan_of, write
-from toys import cable, demands, network
+from toys import cable, demands, network, of_class
 
 import vbte.tables
 from vbte.errors import InputError
@@ -274,6 +274,21 @@ def test_a_path_listed_twice_keeps_its_backup_and_adds_up_its_reservations() -> 
     tables = build_tables(plan)
     assert [member["limit_bps"] for member in members_of(tables)] == [5_000_000_000, 4_000_000_000]
     assert loads(plan, tables, "a-b") == [0.0, 4.0, 4.0, 0.0]
+
+
+def test_classes_below_all_that_are_promised_something_have_no_limits() -> None:
+    classes = [
+        {"name": "gold", "priority": 1}, {"name": "silver", "priority": 2, "protection": {"kind": "backup"}},
+        {"name": "bulk", "priority": 3},
+    ]  # fmt: skip
+    rows = [("a", "d", 2.0, of_class(one["name"])) for one in classes]
+    question = asked(four_ways(), demands(*rows), "source-routed", classes=classes, coupling="sequential")
+    plan = plan_of(question, [(WAYS["b"], 2.0, one["name"]) for one in classes])
+    tables = build_tables(with_backups(plan, "", WAYS["e"], "", reserved_gbps=[2.0] * 3))
+    limits = {group["id"]: group["members"][0].get("limit_bps") for group in tables.devices["a"]["next_hop_groups"]
+              if group["id"].startswith("d/")}  # fmt: skip
+    # Gold could take from silver what it was promised, bulk can't.
+    assert limits == {"d/bulk/": None, "d/gold/": 2_000_000_000, "d/silver/": 2_000_000_000}
 
 
 def test_hop_by_hop_tables_say_that_they_hold_no_paths_own_protection() -> None:

@@ -42,7 +42,7 @@ class Splits:
     ``deep`` and ``crowded`` (P,) mark paths that no table can hold. A table row is a held path or, ``row_path`` -1,
     the IGP's own way to the egress; rows have shape (R,) and are sorted by commodity. ``error`` (K,) is the
     quantisation error of each commodity's group. ``backups`` are those of the paths, ``reserved_gbps`` (P,) the most
-    that each may carry at its commodity's peak, None where the plan reserves nothing.
+    that each may carry at its commodity's peak, inf for no limit, None where the plan reserves nothing.
     """
 
     plan: Plan
@@ -82,7 +82,9 @@ class Splits:
             return np.full(len(self.row_path), -1)
         admitted_gbps = (self.admitted_share * self.plan.instance.peak_gbps)[self.row_commodity]
         limit_gbps = np.maximum(self.reserved_gbps[self.row_path], self.row_share * admitted_gbps)
-        return np.where(self.row_path >= 0, np.ceil(limit_gbps * BPS_PER_GBPS).astype(np.int64), -1)
+        limited = (self.row_path >= 0) & np.isfinite(limit_gbps)
+        limit_bps = np.ceil(np.where(limited, limit_gbps, 0.0) * BPS_PER_GBPS)
+        return np.where(limited, limit_bps, -1).astype(np.int64)
 
     def link_load_gbps(self, routing: IgpRouting) -> FloatArray:
         """Return the link loads that the rows bring about, shape (T, n_links)."""
@@ -154,10 +156,18 @@ def _backups(plan: Plan, chosen: Positions, routing: IgpRouting, limits: DeviceL
 
 
 def _reserved(plan: Plan, chosen: Positions) -> FloatArray | None:
-    """Return what the paths at these positions of the plan may carry; paths listed twice add up."""
+    """Return what the paths at these positions of the plan may carry; paths listed twice add up, inf for no limit.
+
+    Where the model promises something, classes less important than all that are promised anything have no limit:
+    strict priority keeps what they send from doing harm, and room that is left is theirs.
+    """
     if plan.reserved_gbps is None:
         return None
-    return _merge_repeated(plan.paths, plan.reserved_gbps)[chosen]
+    reserved = _merge_repeated(plan.paths, plan.reserved_gbps)[chosen]
+    promised = [rules.policy.priority for rules in plan.instance.rules if rules.policy.protection is not None]
+    if promised:
+        reserved[plan.instance.priority[plan.paths.commodity[chosen]] > max(promised)] = np.inf
+    return reserved
 
 
 def with_flow(plan: Plan) -> tuple[PathSet, FloatArray]:
