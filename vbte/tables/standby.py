@@ -59,11 +59,22 @@ def _fatal(splits: Splits, breaks: Breaks) -> tuple[Positions, Positions]:
     if len(held):
         hit = _hit(splits.paths, row_path, breaks)
         backed = splits.backups.held[row_path]
-        both = np.intersect1d(hit, _hit(splits.backups.paths, row_path, breaks), assume_unique=True)
-        hit = np.union1d(hit[~backed[hit // n_breaks]], both)
-    pair, count = np.unique(row_commodity[hit // n_breaks] * np.int64(n_breaks) + hit % n_breaks, return_counts=True)
-    fatal = count == n_rows[pair // n_breaks]
+        if backed.any():
+            both = np.intersect1d(hit, _hit(splits.backups.paths, row_path, breaks), assume_unique=True)
+            hit = np.union1d(hit[~backed[hit // n_breaks]], both)
+    pair, first = _distinct(row_commodity[hit // n_breaks] * np.int64(n_breaks) + hit % n_breaks)
+    fatal = np.diff(first) == n_rows[pair // n_breaks]
     return pair[fatal] // n_breaks, pair[fatal] % n_breaks
+
+
+def _distinct(codes: Positions) -> tuple[Positions, Positions]:
+    """Return the distinct codes, sorted, and where each begins when all are sorted, and all end.
+
+    ``np.unique`` hashes, which takes far longer than sorting where there are tens of millions.
+    """
+    codes = np.sort(codes)
+    first = np.flatnonzero(np.append(True, codes[1:] != codes[:-1])[: len(codes)])
+    return codes[first], np.append(first, len(codes)).astype(np.int64)
 
 
 def _hit(paths: PathSet, chosen: IntArray, breaks: Breaks) -> Positions:
@@ -75,9 +86,9 @@ def _hit(paths: PathSet, chosen: IntArray, breaks: Breaks) -> Positions:
     for block in paths.blocks():
         links, owner = paths.visits(block)
         row = row_of[block][owner]
-        parts.append(np.unique((row * n_breaks + breaks.cable[links])[row >= 0]))
+        parts.append((row * n_breaks + breaks.cable[links])[row >= 0])
         if breaks.with_nodes:
             # The last link leads to the egress, whose failure nothing survives.
             inner = (row >= 0) & ~np.isin(np.arange(len(links)), paths.start[1:][block] - paths.start[block.start] - 1)
-            parts.append(np.unique((row * n_breaks + breaks.n_cables + breaks.topology.head[links])[inner]))
-    return np.unique(np.concatenate(parts))
+            parts.append((row * n_breaks + breaks.n_cables + breaks.topology.head[links])[inner])
+    return _distinct(np.concatenate(parts))[0]
