@@ -82,13 +82,15 @@ def _hit(paths: PathSet, chosen: IntArray, breaks: Breaks) -> Positions:
     n_breaks = breaks.n_cables + len(breaks.topology.nodes)
     row_of = np.full(len(paths), -1)
     row_of[chosen] = np.arange(len(chosen))
-    parts = [np.empty(0, dtype=np.int64)]
+    parts: list[Positions] = [np.empty(0, dtype=np.int64)]
     for block in paths.blocks():
         links, owner = paths.visits(block)
-        row = row_of[block][owner]
-        parts.append((row * n_breaks + breaks.cable[links])[row >= 0])
+        row: Positions = row_of[block][owner]
+        parts.append(np.asarray(row * n_breaks + breaks.cable[links], dtype=np.int64)[row >= 0])
         if breaks.with_nodes:
             # The last link leads to the egress, whose failure nothing survives.
             inner = (row >= 0) & ~np.isin(np.arange(len(links)), paths.start[1:][block] - paths.start[block.start] - 1)
-            parts.append((row * n_breaks + breaks.n_cables + breaks.topology.head[links])[inner])
+            parts.append(
+                np.asarray(row * n_breaks + breaks.n_cables + breaks.topology.head[links], dtype=np.int64)[inner]
+            )
     return _distinct(np.concatenate(parts))[0]
