@@ -17,6 +17,7 @@ from tables.table_toys import edited, plan_of, write
 from toys import cable, demands, network, of_class
 
 import vbte.tables
+from vbte.delta.groups import count_changes, keep_groups
 from vbte.errors import InputError
 from vbte.failover.graph import repair_graph
 from vbte.failover.repair import Repair, RepairedBlock
@@ -207,6 +208,24 @@ def test_rounding_to_weights_is_not_policed_while_all_is_up() -> None:
     report = walk(tables, plan.instance.topology, offered_traffic(plan.instance))
     assert report.policed_gbps.tolist() == [0.0]
     assert compare(report, plan).agrees
+
+
+def test_a_groups_protection_counts_when_tables_are_compared_and_comes_along_when_groups_are_kept() -> None:
+    base = build_tables(halves(WAYS["e"], "", reserved_gbps=[5.0, 5.0]))
+    assert count_changes(base, build_tables(halves(WAYS["e"], "", reserved_gbps=[5.0, 5.0]))).total == 0
+    for other in (halves(WAYS["f"], "", reserved_gbps=[5.0, 5.0]), halves(WAYS["e"], "", reserved_gbps=[5.0, 6.0])):
+        assert count_changes(base, build_tables(other)).changed == 1
+        kept, changes = keep_groups(base, build_tables(other), untouched={"a": ["d/default/"]})
+        assert changes.total == 0
+        held = {hop["id"] for hop in kept.devices["a"]["next_hops"]}
+        assert {member["backup"] for member in members_of(kept) if "backup" in member} <= held
+    standby = halves("", "", local_protection="cable")
+    lone = with_backups(plan_of(standby.instance, [(WAYS["b"], 8.0)]), "")
+    kept, _ = keep_groups(build_tables(lone), build_tables(standby), untouched={"a": ["d/default/"]})
+    groups = {group["id"]: group for group in kept.devices["a"]["next_hop_groups"]}
+    backup = groups["d/default/"]["backup"]
+    assert backup is not None
+    assert backup["group"] in groups
 
 
 def test_what_is_policed_while_all_is_up_keeps_a_plan_from_being_published() -> None:

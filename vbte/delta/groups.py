@@ -73,8 +73,11 @@ def _hops(table: DeviceTable) -> dict[str, NextHop]:
     return {hop["id"]: hop for hop in table["next_hops"]}
 
 
-def _weights(group: NextHopGroup) -> list[tuple[str, int]]:
-    return [(member["next_hop"], member["weight"]) for member in group["members"]]
+def _weights(group: NextHopGroup) -> list[tuple[str, int, str | None, int | None]]:
+    return [
+        (member["next_hop"], member["weight"], member.get("backup"), member.get("limit_bps"))
+        for member in group["members"]
+    ]
 
 
 def keep_groups(
@@ -128,6 +131,11 @@ def _kept(before: DeviceTable, after: DeviceTable, *, unused: bool, stay: Collec
         gone = {name: group for name, group in old.items() if name not in new}
         groups |= gone
         hops = {hop: old_hops[hop] for group in gone.values() for hop in _members(group)} | hops
+    # A group that stays brings the one that takes over from it along.
+    backups = {group["backup"]["group"] for group in groups.values() if group["backup"]} - groups.keys()
+    spare = {group["id"]: group for group in before["next_hop_groups"] if group["id"] in backups}
+    groups |= spare
+    hops = {hop: old_hops[hop] for group in spare.values() for hop in _members(group)} | hops
     led_to = {hop for group in groups.values() for hop in _members(group)}
     table = dict(cast(Mapping[str, Any], after))
     table["next_hops"] = [hops[name] for name in sorted(hops) if name in led_to]
@@ -157,12 +165,17 @@ def _spelt_as_before(
 
 
 def _members(group: NextHopGroup) -> list[str]:
-    return [member["next_hop"] for member in group["members"]]
+    """Return the next hops that a group's members lead to, their backups too."""
+    backups = (member.get("backup") for member in group["members"])
+    return [*(member["next_hop"] for member in group["members"]), *(hop for hop in backups if hop is not None)]
 
 
 def _pinned(group: NextHopGroup, hops: Mapping[str, NextHop]) -> tuple[object, ...]:
-    """Return the links and weight of every member, and the backup; what is left to the IGP stands by its id."""
-    members = ((hops[member["next_hop"]], member["weight"]) for member in group["members"])
-    return group["backup"], *sorted(
-        (tuple(hop["links"]), weight, "" if hop["links"] else hop["id"]) for hop, weight in members
-    )
+    """Return links, weight, backup and limit of every member, and the group's backup; the IGP's ways stand by id."""
+    found = []
+    for member in group["members"]:
+        hop, backup, limit_bps = hops[member["next_hop"]], member.get("backup"), member.get("limit_bps")
+        spare = () if backup is None else tuple(hops[backup]["links"])
+        name = "" if hop["links"] else hop["id"]
+        found.append((tuple(hop["links"]), member["weight"], name, spare, -1 if limit_bps is None else limit_bps))
+    return group["backup"], *sorted(found)
