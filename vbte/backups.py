@@ -84,23 +84,30 @@ class Backups:
         return np.asarray((np.asarray(both.sum(axis=1)).ravel() > 0) | missing)
 
     @cached_property
-    def search(self) -> DisjointPairs | None:
-        """Finds pairs exactly, where single nodes fail, or cables that join two nodes each; None otherwise."""
-        topology = self.oracle.instance.topology
+    def search(self) -> DisjointPairs:
+        """Finds pairs that share no node, no cable, or else no link that anything takes.
+
+        That is all there is to it where single nodes fail, or cables that join two nodes each. Other pairs may still
+        fall together, and bound from below what those cost that don't.
+        """
+        topology, graph = self.oracle.instance.topology, self.oracle.graphs[self.class_index]
         names: dict[str, int] = {}
         cable = np.array([names.setdefault(one.cable or one.id, len(names)) for one in topology.links], dtype=np.int32)
         if self.protection.against is Family.NODE:
-            return DisjointPairs(self.oracle.graphs[self.class_index], cable, by_node=True)
+            return DisjointPairs(graph, cable, by_node=True)
         ends = {(c, frozenset((one.source, one.target))) for c, one in zip(cable.tolist(), topology.links, strict=True)}
-        exact = self.protection.against is Family.CABLE and len(ends) == len(names)
-        return DisjointPairs(self.oracle.graphs[self.class_index], cable) if exact else None
+        if self.protection.against is Family.CABLE and len(ends) == len(names):
+            return DisjointPairs(graph, cable)
+        free = np.asarray(self.survival.link_hits.sum(axis=0)).ravel() == 0
+        return DisjointPairs(graph, np.arange(len(topology.links), dtype=np.int32), free=free)
 
     @cached_property
     def without(self) -> BoolArray:
         """Which commodities of the class have no pair that the search finds, (K,); those go without a backup."""
         instance = self.oracle.instance
         mine = np.flatnonzero(self.survival.is_mine)
-        found = _cheapest(self, np.ones((len(mine), len(instance.topology.links))), mine)
+        weight = np.ones((len(mine), len(instance.topology.links)))
+        found = _cheapest(self, weight, mine, np.full(len(mine), np.inf))
         without = np.zeros(instance.n_commodities, dtype=np.bool_)
         without[mine] = ~np.isfinite(found.price)
         return without
@@ -129,18 +136,24 @@ def is_dedicated(protection: Protection | None) -> bool:
 
 
 def cheapest_pairs(
-    backups: Backups, weight: FloatArray, commodities: Positions, *, tie_break: FloatArray | None = None
+    backups: Backups,
+    weight: FloatArray,
+    commodities: Positions,
+    *,
+    worth: FloatArray | None = None,
+    tie_break: FloatArray | None = None,
 ) -> CheapestPairs:
     """Return the cheapest pair of each commodity of the class, both its paths paying ``weight`` (n, n_links).
 
-    Commodities that have to go without a backup get their cheapest path. Exact for cables between two nodes and for
+    Commodities that have to go without a backup get their cheapest path. With ``worth`` (n,), pairs that can't be
+    cheaper than that are not looked for further. Exact for cables between two nodes and for
     nodes, where no bound speaks of whole paths; else the cheapest paths are tried as the first of a pair one by one,
     since pairs that share no SRLG are NP-hard to find (Hu 2003), and ``lower`` is what is proven.
     """
     if tie_break is not None:
         weight = nudged(weight, tie_break)
     alone = np.flatnonzero(backups.without[commodities])
-    found = _cheapest(backups, weight, commodities)
+    found = _cheapest(backups, weight, commodities, np.full(len(weight), np.inf) if worth is None else worth)
     for at, price, row in _paths(backups.oracle, weight[alone], commodities[alone]):
         found.lower[alone[at]] = found.price[alone[at]] = price
         found.rows[int(alone[at])] = row
@@ -154,40 +167,43 @@ def nudged(weight: FloatArray, tie_break: FloatArray) -> FloatArray:
     return np.asarray(weight + np.where(scale > 0, scale, 1.0)[:, None] * (1e-9 / largest) * tie_break)
 
 
-def _cheapest(backups: Backups, weight: FloatArray, commodities: Positions) -> CheapestPairs:
+def _cheapest(backups: Backups, weight: FloatArray, commodities: Positions, worth: FloatArray) -> CheapestPairs:
     """Return the cheapest pairs, and unprotected paths where nothing takes them down."""
     found = CheapestPairs(commodities, np.full(len(commodities), np.inf), np.full(len(commodities), np.inf), {})
     free = backups.unhit(commodities)
     some = np.flatnonzero(free.any(axis=1))
     for at, price, row in _paths(backups.oracle, np.where(free, weight, np.inf)[some], commodities[some]):
         _improve(found, int(some[at]), price, price, row)
-    unpaired = np.ones(len(commodities), dtype=np.bool_) if backups.search is None else _pair_up(backups, weight, found)
-    for at in np.flatnonzero(unpaired).tolist():
-        known = 0.0 if backups.search is None else float(found.lower[at])
-        lower, price, row = _tried(backups, weight[at], int(commodities[at]), float(found.price[at]))
-        found.lower[at] = max(known, min(lower, float(found.price[at])))
+    for at, floor in _pair_up(backups, weight, found):
+        if floor >= worth[at]:
+            found.lower[at] = min(floor, float(found.price[at]))
+            continue
+        lower, price, row = _tried(backups, weight[at], int(commodities[at]), float(found.price[at]), floor)
+        found.lower[at] = max(min(floor, float(found.price[at])), min(lower, float(found.price[at])))
         if row:
             found.price[at], found.rows[at] = price, row
     return found
 
 
-def _pair_up(backups: Backups, weight: FloatArray, found: CheapestPairs) -> BoolArray:
-    """Enter the cheapest pairs; return which commodities have some, the cheapest of which breaks the class's bounds."""
+def _pair_up(backups: Backups, weight: FloatArray, found: CheapestPairs) -> list[tuple[int, float]]:
+    """Enter the cheapest pairs that the search finds; return position and price of those that will not do."""
     instance, commodities = backups.oracle.instance, found.commodities
     rows = dict(_exact(backups, weight, commodities))
     at = np.array(sorted(rows), dtype=np.intp)
-    columns = path_set([rows[one] for one in at.tolist()], commodities[at])
-    broken = np.zeros(len(commodities), dtype=np.bool_)
-    if backups.rules.depends_on_path and len(at):
-        kept = [keeps_bounds(backups.rules, instance.topology, part) for part in split_pairs(instance, columns)]
-        broken[at] = ~np.logical_and(*kept)
-    for one in at.tolist():
+    if not len(at):
+        return []
+    parts = split_pairs(instance, path_set([rows[one] for one in at.tolist()], commodities[at]))
+    failed = backups.fall_together(*parts)
+    if backups.rules.depends_on_path:
+        failed |= ~np.logical_and(*(keeps_bounds(backups.rules, instance.topology, part) for part in parts))
+    bad: list[tuple[int, float]] = []
+    for one, fails in zip(at.tolist(), failed.tolist(), strict=True):
         price = float(weight[one, list(rows[one])].sum())
-        if broken[one]:
-            found.lower[one] = min(found.lower[one], price)
-        else:
+        if not fails:
             _improve(found, one, price, price, rows[one])
-    return broken
+        elif price < found.price[one]:
+            bad.append((one, price))
+    return bad
 
 
 def _improve(found: CheapestPairs, at: int, lower: float, price: float, row: Path) -> None:
@@ -208,7 +224,6 @@ def _paths(oracle: PathOracle, weight: FloatArray, commodities: Positions) -> It
 
 def _exact(backups: Backups, weight: FloatArray, commodities: Positions) -> Iterator[tuple[int, Path]]:
     """Yield position and pair of each commodity that has any; those of one source and weight are asked at once."""
-    assert backups.search is not None
     instance = backups.oracle.instance
     same = len(weight) > 1 and bool((weight == weight[0]).all())
     group = instance.source[commodities] if same else np.arange(len(commodities))
@@ -221,10 +236,12 @@ def _exact(backups: Backups, weight: FloatArray, commodities: Positions) -> Iter
                 yield at, (*pair[0], *pair[1])
 
 
-def _tried(backups: Backups, weight: FloatArray, commodity: int, best: float) -> tuple[float, float, Path]:
+def _tried(
+    backups: Backups, weight: FloatArray, commodity: int, best: float, floor: float
+) -> tuple[float, float, Path]:
     """Return a lower bound, price and pair of one commodity; the row is empty where none beats ``best``.
 
-    The cheaper path of a pair is among those that cost no more than half of it.
+    The cheaper path of a pair is among those that cost no more than half of it; no pair costs less than ``floor``.
     """
     instance, rules = backups.oracle.instance, backups.rules
     paths = CandidatePaths(backups.oracle.graphs[backups.class_index], weight)
@@ -232,24 +249,22 @@ def _tried(backups: Backups, weight: FloatArray, commodity: int, best: float) ->
     done, cost = 0, 0.0
     for size in PRIMARIES_TRIED:
         found = paths.k_shortest(int(instance.source[commodity]), int(instance.destination[commodity]), size)
-        for path in found[done:]:
+        listed = path_set(found[done:], np.full(len(found) - done, commodity))
+        failed = (backups.hits(listed) @ backups.survival.link_hits).toarray() > 0
+        kept = keeps_bounds(rules, instance.topology, listed)
+        for path, links, keeps in zip(found[done:], failed, kept.tolist(), strict=True):
             cost = float(weight[list(path)].sum())
-            if 2.0 * cost >= best:
+            if max(2.0 * cost, floor) >= best:
                 return best, best, row
-            one = path_set([path], np.array([commodity]))
-            if rules.depends_on_path and not keeps_bounds(rules, instance.topology, one)[0]:
+            if not keeps:
                 continue
-            partner = backup_of(backups, weight, one)
-            if partner and cost + float(weight[list(partner)].sum()) < best:
-                best, row = cost + float(weight[list(partner)].sum()), (*path, *partner)
+            others = _paths(
+                backups.oracle, np.where(links, np.inf, weight)[None, :], listed.commodity[:1].astype(np.intp)
+            )
+            for _, price, partner in others:
+                if cost + price < best:
+                    best, row = cost + price, (*path, *partner)
         if len(found) < size:
             return best, best, row
         done = len(found)
     return min(best, 2.0 * cost), best, row
-
-
-def backup_of(backups: Backups, weight: FloatArray, primary: PathSet) -> Path:
-    """Return the cheapest path that no scenario takes down together with the primary (one path), or an empty one."""
-    links = np.asarray((backups.hits(primary) @ backups.survival.link_hits).toarray()).ravel() > 0
-    found = _paths(backups.oracle, np.where(links, np.inf, weight)[None, :], primary.commodity.astype(np.intp))
-    return next((row for _, _, row in found), ())

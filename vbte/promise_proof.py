@@ -18,9 +18,9 @@ from vbte.topology import FloatArray
 def promise_faults(plan: Plan, oracle: PathOracle) -> Iterator[str]:
     """Yield what is wrong with the reservations of a plan whose paths and flows are in order."""
     protected = [rules.policy.protection is not None for rules in plan.instance.rules]
-    if any(protected) and plan.reserved_gbps is None:
+    if any(protected) and len(plan.paths) and plan.reserved_gbps is None:
         yield "missing, although a class is protected"
-    elif any(protected):
+    elif any(protected) and len(plan.paths):
         yield from _overbooked(plan, protected)
         yield from _broken(plan, oracle)
 

@@ -96,8 +96,9 @@ def check_plan(plan: Plan) -> CheckReport:
     """Prove a plan in memory again: paths, flows, loads and certificates."""
     oracle = PathOracle(plan.instance)
     findings = [*_left_out(plan), *_paths(plan), *_flows(plan), *_splits(plan), *_loads(plan)]
-    findings += _listed("plan.json: reserved_gbps", list(promise_faults(plan, oracle)) if not findings else [])
-    findings += _listed("plan.json: backups", list(backup_faults(plan, oracle)) if not findings else [])
+    if not findings:
+        findings += _listed("plan.json: backups", list(backup_faults(plan, oracle)))
+        findings += _listed("plan.json: reserved_gbps", list(promise_faults(plan, oracle)))
     # Figures from a hostile file may overflow; what comes of it agrees with no claim.
     with np.errstate(over="ignore", invalid="ignore"):
         proven, faults = _certificates(plan, oracle)

@@ -107,6 +107,21 @@ def test_pairs_are_the_cheapest_of_all(question: tuple[Topology, list[float]], b
             assert sum(weight[e] for e in (*pair[0], *pair[1])) == pytest.approx(least, abs=1e-9)
 
 
+@given(question=questions(), free=st.lists(st.booleans(), min_size=40, max_size=40))
+def test_free_links_may_be_on_both_paths(question: tuple[Topology, list[float]], free: list[bool]) -> None:
+    topology, weight = question
+    may_share = np.array([free[e] for e in range(len(topology.links))])
+    search = DisjointPairs(link_graph(topology), np.arange(len(topology.links), dtype=np.int32), free=may_share)
+    for source, destination in itertools.permutations(range(len(topology.nodes)), 2):
+        (pair,) = search.cheapest(np.array(weight), source, [destination])
+        pairs = itertools.combinations_with_replacement(simple_paths(topology, source, destination), 2)
+        sums = [sum(weight[e] for e in (*a, *b)) for a, b in pairs if all(may_share[e] for e in set(a) & set(b))]
+        assert (pair is None) == (not sums)
+        if pair is not None:
+            assert all(may_share[e] for e in set(pair[0]) & set(pair[1]))
+            assert sum(weight[e] for e in (*pair[0], *pair[1])) == pytest.approx(min(sums), abs=1e-9)
+
+
 def test_the_shortest_path_is_given_up_where_it_blocks_every_other() -> None:
     # The trap of Suurballe's paper: the shortest path a-b-c-d leaves no second one.
     topology = network(

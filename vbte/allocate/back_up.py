@@ -74,7 +74,9 @@ class DedicatedPairs:
         parts = []
         for c, backups in self.backups.items():
             mine = np.flatnonzero(class_index == c)
-            found = cheapest_pairs(backups, asked.weight[mine], commodities[mine], tie_break=asked.tie_break)
+            found = cheapest_pairs(
+                backups, asked.weight[mine], commodities[mine], worth=asked.worth[mine], tie_break=asked.tie_break
+            )
             price[mine] = found.price
             parts.append(found.columns())
         return Cheapest(price, merged_paths(parts))

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
 from vbte.paths.graph import LinkGraph
-from vbte.topology import FloatArray, IntArray
+from vbte.topology import BoolArray, FloatArray, IntArray
 
 Path = tuple[int, ...]
 
@@ -29,12 +29,13 @@ class DisjointPairs:
     """Pairs in one graph: of links of one ``cable`` (n_links of the topology,) only one is used, either direction.
 
     All links of a cable have to join the same two nodes. With ``by_node`` the paths share no node but their ends;
-    cables then count for nothing. Exact in either case.
+    cables then count for nothing. Links of ``free`` (n_links of the topology,) may be on both paths.
     """
 
     graph: LinkGraph
     cable: IntArray
     by_node: bool = False
+    free: BoolArray | None = None
 
     @property
     def _size(self) -> int:
@@ -97,6 +98,9 @@ class DisjointPairs:
             other = other[np.lexsort((weight[links[other]], arc[other]))]
         arcs, at = np.unique(arc[other], return_index=True)
         next_best = self._filled(arcs, weight[links[other[at]]], links[other[at]])
+        if self.free is not None:
+            both = (best[1] >= 0) & self.free[np.maximum(best[1], 0)]
+            next_best[0][both], next_best[1][both] = best[0][both], best[1][both]
         best[0][arc[n:]] = 0.0
         return best, next_best
 
