@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vbte.backups import Backups, backups_of
+from vbte.instance import Instance
 from vbte.oracle import PathOracle
 from vbte.plan import PathSet, Plan, link_sums
 from vbte.topology import FloatArray
@@ -49,38 +50,54 @@ def class_link_most_gbps(plan: Plan) -> FloatArray:
 def _committed(plan: Plan, *, together: bool) -> FloatArray:
     if plan.reserved_gbps is None:
         return plan.class_link_load_gbps
-    instance, paths = plan.instance, plan.paths
-    share = plan.reserved_gbps / instance.peak_gbps[paths.commodity]
-    committed = link_sums(instance, paths, share)
+    share = plan.reserved_gbps / plan.instance.peak_gbps[plan.paths.commodity]
     if plan.backup_paths is None:
-        return committed
-    found = backups_of(PathOracle(instance))
-    class_index = instance.class_index[paths.commodity]
-    shared = [c for c, backups in found.items() if backups.is_shared]
-    committed += link_sums(instance, plan.backup_paths, np.where(np.isin(class_index, shared), 0.0, share))
+        return link_sums(plan.instance, plan.paths, share)
+    found = backups_of(PathOracle(plan.instance))
+    return committed_gbps(plan.instance, found, (plan.paths, plan.backup_paths), share, together=together)
+
+
+def committed_gbps(
+    instance: Instance,
+    backups: Mapping[int, Backups],
+    pairs: tuple[PathSet, PathSet],
+    path_share: FloatArray,
+    *,
+    together: bool,
+) -> FloatArray:
+    """Return what paths that carry these shares (P,) of their commodities reserve with their backups, Gbit/s.
+
+    Shape (T, n_classes, n_links); ``backups`` by class. The worst scenario is that of a priority's classes together,
+    or each by itself.
+    """
+    class_index = instance.class_index[pairs[0].commodity]
+    shared = [c for c, one in backups.items() if one.is_shared]
+    committed = link_sums(instance, pairs[0], path_share)
+    committed += link_sums(instance, pairs[1], np.where(np.isin(class_index, shared), 0.0, path_share))
     by_priority: dict[int, list[int]] = {}
     for c in shared:
         by_priority.setdefault(instance.rules[c].policy.priority, []).append(c)
     for classes in by_priority.values():
         groups = [classes] if together else [[c] for c in classes]
         for group in groups:
-            committed[:, group] += _room(plan, plan.backup_paths, found[group[0]], group, share)
+            committed[:, group] += _room(backups[group[0]], pairs, group, path_share)
     return committed
 
 
 def _room(
-    plan: Plan, partners: PathSet, backups: Backups, classes: Sequence[int], path_share: FloatArray
+    backups: Backups, pairs: tuple[PathSet, PathSet], classes: Sequence[int], path_share: FloatArray
 ) -> FloatArray:
     """Return what backups of the classes bring to each link in its worst scenario, (T, len(classes), n_links)."""
-    instance = plan.instance
+    instance = backups.oracle.instance
     n_links, n_scenarios = len(instance.topology.links), len(backups.survival.scenarios)
     room = np.zeros((instance.n_matrices, len(classes), n_links))
-    path, scenario, link = activations(backups, plan.paths, partners)
+    path, scenario, link = activations(backups, *pairs)
+    commodity = pairs[0].commodity
     for matrix in range(instance.n_matrices):
-        gbps = path_share * instance.volume_gbps[matrix, plan.paths.commodity]
+        gbps = path_share * instance.volume_gbps[matrix, commodity]
         brought = np.zeros((len(classes), n_scenarios, n_links))
         for position, class_index in enumerate(classes):
-            mine = instance.class_index[plan.paths.commodity[path]] == class_index
+            mine = instance.class_index[commodity[path]] == class_index
             place = scenario[mine] * n_links + link[mine]
             sums = np.bincount(place, weights=gbps[path[mine]], minlength=n_scenarios * n_links)
             brought[position] = sums.reshape(n_scenarios, n_links)

@@ -18,7 +18,8 @@ def protecting(
     protection = {"kind": "backup", "reservation": reservation, "against": against, "where_impossible": where}
     rules = {name: keys.pop(name) for name in ("latency_bound_ms", "hop_bound", "utilization_limit") if name in keys}
     return model(
-        [{"kind": kind}], coupling="sequential", tables={"realisation": "source-routed"}, unroutable="drop",
+        [{"kind": kind}], coupling="sequential", unroutable="drop",
+        tables={"realisation": "source-routed", "max_weight": 65535},
         classes=[{"name": "gold", "protection": protection, **rules}],
         **({"admission": "all", "capacity": "soft"} if kind == "max_utilization" else {}), **keys,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,16 @@ from vbte.allocate.columns import path_keys
 from vbte.allocate.promise import Asked, Kept, Rows
 from vbte.allocate.settle import settle
 from vbte.allocate.shared_rows import SharedRows
+from vbte.allocate.weigh import Loads, share_that_fits, weighed
 from vbte.backups import Backups, backups_of, cheapest_pairs
 from vbte.bounds import StageProblem
 from vbte.errors import InputError
 from vbte.formulation.layout import Layout
-from vbte.oracle import Cheapest, PathOracle, merged_paths
+from vbte.oracle import Cheapest, PathOracle, merged_paths, select_paths
 from vbte.pair_rows import order_pairs, split_pairs
 from vbte.plan import PathSet, Prices
+from vbte.policy import Admission
+from vbte.reservations import committed_gbps
 from vbte.sharing import cheapest_sharing_pairs, scenario_prices
 from vbte.survival import first_severed, parts_of
 from vbte.tolerance import DUST_SHARE
@@ -96,9 +99,27 @@ class DedicatedPairs:
         swallowed = (total[commodity] <= 0) & (admitted_gbps[commodity] > 0)
         flow_gbps = flow_gbps.copy()
         flow_gbps[first[swallowed]] = admitted_gbps[commodity[swallowed]]
-        pairs, flow = settle(oracle, columns, flow_gbps, admitted_gbps)
+        pairs, flow = self._by_weights(*settle(oracle, columns, flow_gbps, admitted_gbps))
         primaries, backups = split_pairs(oracle.instance, pairs)
         return Kept(primaries, flow, flow, backups)
+
+    def _by_weights(self, pairs: PathSet, flow_gbps: FloatArray) -> tuple[PathSet, FloatArray]:
+        """Return pairs and flows (P,) that integer weights split, a little less where these would not fit.
+
+        Where all has to be admitted and would not fit, splits stay as they are.
+        """
+        problem = self.layout.problem
+        admitted = np.bincount(pairs.commodity, flow_gbps, problem.instance.n_commodities)
+        share = weighed(problem, pairs, flow_gbps / np.maximum(admitted[pairs.commodity], 1e-300), least=0)
+        kept = np.flatnonzero(share > 0)
+        chosen, aim = select_paths(pairs, kept), share[kept] * admitted[pairs.commodity[kept]]
+        fits = share_that_fits(problem, chosen, aim, self._loads(chosen))
+        if problem.instance.model.admission is Admission.ALL and (fits < 1.0).any():
+            return pairs, flow_gbps
+        return chosen, aim * fits[chosen.commodity]
+
+    def _loads(self, pairs: PathSet) -> Loads | None:
+        """Return None: pairs load all their links always."""
 
 
 @dataclass(eq=False)
@@ -137,6 +158,16 @@ class SharedPairs(DedicatedPairs):
             price[mine] = found.price
             parts.append(found.columns())
         return Cheapest(price, merged_paths(parts))
+
+    def _loads(self, pairs: PathSet) -> Loads | None:
+        """Return what links come to carry in their worst scenarios."""
+        instance, parts = self.layout.problem.instance, split_pairs(self.layout.problem.instance, pairs)
+
+        def loads(share: FloatArray) -> tuple[FloatArray, FloatArray]:
+            one = partial(committed_gbps, instance, self.backups, parts, share)
+            return one(together=True), one(together=False)
+
+        return loads
 
     def kept(self, oracle: PathOracle, columns: PathSet, flow_gbps: FloatArray, admitted_gbps: FloatArray) -> Kept:
         """Return primaries with their backups; flows are the reservations."""

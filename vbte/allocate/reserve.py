@@ -8,20 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from vbte.allocate.settle import settle
+from vbte.allocate.weigh import share_that_fits, weighed
 from vbte.bounds import StageProblem
-from vbte.device_limits import device_limits
-from vbte.plan import PathSet, link_sums
+from vbte.plan import PathSet
 from vbte.policy import Admission
-from vbte.quantise import quantise
 from vbte.survival import Survival, what_is_left
-from vbte.tolerance import CAPACITY_SLACK_SHARE, DEMAND_SLACK_SHARE
+from vbte.tolerance import DEMAND_SLACK_SHARE
 from vbte.topology import FloatArray
-
-#: Rounds in which weights settle; what has not by then is off by what rounding is off.
-_WEIGHT_ROUNDS = 32
-
-#: Rounds in which commodities grow into what others leave.
-_FILL_ROUNDS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,58 +62,10 @@ def _by_weights(
     problem: StageProblem, survivals: Sequence[Survival], paths: PathSet, exact: _Promise
 ) -> _Promise | None:
     """Return the promise that integer weights keep, None where not all can be admitted that has to be."""
-    share = _weighed(problem, paths, exact.share)
+    share = weighed(problem, paths, exact.share)
     least, largest = what_is_left(survivals, paths, share)
-    fits = _share_that_fits(problem, paths, exact.admitted[paths.commodity] * largest)
+    fits = share_that_fits(problem, paths, exact.admitted[paths.commodity] * largest)
     admitted = np.where(least > 0, exact.admitted * fits, 0.0)
     if problem.instance.model.admission is Admission.ALL and (admitted < exact.admitted).any():
         return None
     return _Promise(admitted, share, largest)
-
-
-def _weighed(problem: StageProblem, paths: PathSet, share: FloatArray) -> FloatArray:
-    """Return the shares that integer weights of the head ends give, such that they give themselves again.
-
-    Weights of shares that are weights already may be smaller ones, within the tolerance of rounding.
-    """
-    instance = problem.instance
-    owner, start = np.unique(paths.commodity, return_index=True)
-    start = np.append(start, len(paths)).astype(np.int64)
-    most = device_limits(instance.topology, instance.model).max_weight[instance.source[owner]]
-    for _ in range(_WEIGHT_ROUNDS):
-        # No path is left out: each may be all that some scenario leaves.
-        weight = np.maximum(quantise(share, start, most)[0], 1)
-        total = np.bincount(paths.commodity, weights=weight, minlength=instance.n_commodities)
-        before, share = share, np.asarray(weight / total[paths.commodity])
-        if np.array_equal(before, share):
-            break
-    return share
-
-
-def _share_that_fits(problem: StageProblem, paths: PathSet, reserved_gbps: FloatArray) -> FloatArray:
-    """Return the share of each commodity at which all reservations fit, (K,): one for nearly all.
-
-    Each is cut to what its fullest link allows, and then raised, round by round, by what that leaves of its links.
-    """
-    instance, capacity = problem.instance, problem.instance.topology.capacity_gbps
-    visited = np.repeat(paths.commodity, paths.hops)
-    room = np.where(capacity > 0, problem.utilization_cap * np.maximum(capacity, 1e-300), 0.0)
-    limits: list[tuple[int | None, FloatArray]] = [(None, room - problem.background_gbps)]
-    for c, rules in enumerate(instance.rules):
-        if rules.policy.utilization_limit is not None:
-            limits.append((c, np.tile(problem.class_limit(c) * capacity, (instance.n_matrices, 1))))
-    fits = np.ones(instance.n_commodities)
-    for _ in range(_FILL_ROUNDS):
-        share = reserved_gbps * fits[paths.commodity] / instance.peak_gbps[paths.commodity]
-        loads = link_sums(instance, paths, share)
-        spare = np.full(instance.n_commodities, np.inf)
-        for of_class, most in limits:
-            load = loads.sum(axis=1) if of_class is None else loads[:, of_class]
-            # Rounding is no reason to cut anything.
-            full = (load >= most) & (load <= most * (1.0 + CAPACITY_SLACK_SHARE))
-            with np.errstate(divide="ignore", invalid="ignore"):
-                ratio = np.where(load > 0, np.where(full, 1.0, np.maximum(most, 0.0) / load), np.inf).min(axis=0)
-            counted = slice(None) if of_class is None else instance.class_index[visited] == of_class
-            np.minimum.at(spare, visited[counted], ratio[paths.links[counted]])
-        fits = np.minimum(fits * spare, 1.0)
-    return fits
