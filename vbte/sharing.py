@@ -104,8 +104,8 @@ def cheapest_sharing_pairs(
 ) -> CheapestPairs:
     """Return the cheapest pair of each commodity of the class; ``weight`` (n, n_links) is what primaries pay.
 
-    With ``worth`` (n,), pairs that can't be cheaper than that are not looked for further. Commodities that have to go
-    without a backup get their cheapest path.
+    With ``worth`` (n,), any pairs that are cheaper will do, and primaries are tried only where there are none at hand
+    and the bound allows one. Commodities that have to go without a backup get their cheapest path.
     """
     backups, oracle = scenarios.backups, scenarios.backups.oracle
     share = backups.survival.hit_share[scenarios.scenarios]
@@ -121,10 +121,11 @@ def cheapest_sharing_pairs(
     open_ = found.price > found.lower + _CLOSED * np.abs(found.price)
     open_ |= ~np.isfinite(found.price)
     open_ &= np.isfinite(found.lower)
+    enough = np.full(len(commodities), -np.inf) if worth is None else worth
     if worth is not None:
-        open_ &= found.lower < worth
+        open_ &= (found.lower < worth) & ~(found.price < worth).any()
     for one in np.flatnonzero(open_).tolist():
-        _try(scenarios, found, one, guide[one], weight[one], commodities[one : one + 1], tie_break)
+        _try(scenarios, found, one, guide[one], weight[one], float(enough[one]), tie_break)
     return found
 
 
@@ -160,10 +161,11 @@ def _try(
     at: int,
     guide: FloatArray,
     weight: FloatArray,
-    commodity: Positions,
+    enough: float,
     tie_break: FloatArray | None,
 ) -> None:
-    """Try primaries in the order of their bounds until the next one's is no better than the best pair."""
+    """Try primaries in the order of their bounds until the next one's is no better than the best pair, or enough."""
+    commodity = found.commodities[at : at + 1]
     backups, instance = scenarios.backups, scenarios.backups.oracle.instance
     rules, k = backups.rules, int(commodity[0])
     paths = CandidatePaths(backups.oracle.graphs[backups.class_index], guide)
@@ -173,7 +175,7 @@ def _try(
         listed = paths.k_shortest(int(instance.source[k]), int(instance.destination[k]), size)
         for path in listed[done:]:
             bound = max(bound, float(guide[list(path)].sum()))
-            closed = bound >= best - _CLOSED * abs(best)
+            closed = bound >= best - _CLOSED * abs(best) or best < enough
             if closed:
                 break
             one = path_set([path], commodity)
