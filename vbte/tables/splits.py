@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vbte.device_limits import DeviceLimits
 from vbte.oracle import Positions, select_paths, sorted_rows
+from vbte.pair_rows import joined_pairs
 from vbte.paths.igp import IgpRouting, ecmp_flows
 from vbte.plan import PathSet, Plan
 from vbte.quantise import Weights, quantise
@@ -163,7 +164,7 @@ def _reserved(plan: Plan, chosen: Positions) -> FloatArray | None:
     """
     if plan.reserved_gbps is None:
         return None
-    reserved = _merge_repeated(plan.paths, plan.reserved_gbps)[chosen]
+    reserved = _merge_repeated(plan, plan.reserved_gbps)[chosen]
     promised = [rules.policy.priority for rules in plan.instance.rules if rules.policy.protection is not None]
     if promised:
         reserved[plan.instance.priority[plan.paths.commodity[chosen]] > max(promised)] = np.inf
@@ -178,7 +179,7 @@ def with_flow(plan: Plan) -> tuple[PathSet, FloatArray]:
 
 def flowing(plan: Plan) -> tuple[Positions, FloatArray]:
     """Return the positions of the paths that carry flow, each path once, and their shares of the admitted volume."""
-    share = _merge_repeated(plan.paths, plan.path_share)
+    share = _merge_repeated(plan, plan.path_share)
     total = np.bincount(plan.paths.commodity, weights=share, minlength=plan.instance.n_commodities)
     # What is admitted of a commodity as numerical dust is not admitted at all.
     total = np.where(total > DUST_SHARE, total, np.inf)
@@ -189,8 +190,12 @@ def flowing(plan: Plan) -> tuple[Positions, FloatArray]:
     return used, np.asarray(share[used] / kept[commodity])
 
 
-def _merge_repeated(paths: PathSet, share: FloatArray) -> FloatArray:
-    """Give a path that is listed twice all of its flow at its first place, none at the second."""
+def _merge_repeated(plan: Plan, share: FloatArray) -> FloatArray:
+    """Give a path that is listed twice all of its flow at its first place, none at the second.
+
+    A path may stand twice with two backups: each then has the share that its backup has room for.
+    """
+    paths = plan.paths if plan.backup_paths is None else joined_pairs(plan.paths, plan.backup_paths)
     several = np.flatnonzero(np.bincount(paths.commodity)[paths.commodity] > 1)
     order, is_first = sorted_rows(select_paths(paths, several))
     place = several[order[is_first]][np.cumsum(is_first) - 1]
