@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from test_robust import NETWORKS, question, robust
-from toys import ADMITTED, model, plan
+from toys import ADMITTED, cable, demands, model, network, plan
 
+from vbte.failover import Replanning
 from vbte.failover.what_if import what_if
-from vbte.scenarios import family
+from vbte.scenarios import Scenario, ScenarioSet, family
 from vbte.tables import build_tables, walk
 from vbte.tables.walk import offered_traffic
 
@@ -48,3 +49,14 @@ def test_a_plan_without_the_promise_does_not_keep_it() -> None:
     found = plan(topology, matrix, model(ADMITTED, coupling="sequential", tables=TABLES))
     answer = what_if(found, build_tables(found), family(topology, "cable"))
     assert answer.repair.undelivered_gbps[0].max() > 0.05 * float(found.admitted_gbps.sum())
+
+
+def test_what_is_left_of_a_network_keeps_what_promises_it_can() -> None:
+    # Without one of three ways two are left; without two of them nothing can be promised, and nobody is refused.
+    topology = network(*(cable(f"{end}-{way}", 10.0) for way in "xyz" for end in "ab"))
+    built = robust(ADMITTED, where_impossible="reject", tables=TABLES)
+    found = plan(topology, demands(("a", "b", 40.0)), built)
+    scenarios = ScenarioSet(topology, tuple(Scenario(f"{n} ways", cables=("a-x", "a-y")[:n]) for n in (1, 2)))
+    answer = what_if(found, build_tables(found), scenarios, replan=Replanning())
+    assert [one.fault for one in answer.replans] == ["", ""]
+    assert [one.stages[0].value for one in answer.replans] == [pytest.approx(10.0), pytest.approx(10.0)]
