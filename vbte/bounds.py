@@ -11,13 +11,25 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
+from vbte.availability import availabilities, available_unit_prices, most_spared
 from vbte.backups import backups_of, cheapest_pairs, is_dedicated
 from vbte.fair_shares import fair_shares
 from vbte.instance import Instance
 from vbte.oracle import PathOracle, link_figure
 from vbte.plan import NO_SURVIVAL_PRICES, Certificate, Plan, Prices
-from vbte.policy import Admission, CapacityRule, Coupling, PathFigure, PlanningModel, Protection, Stage, StageKind
+from vbte.policy import (
+    VOLUME_STAGES,
+    Admission,
+    CapacityRule,
+    Coupling,
+    PathFigure,
+    PlanningModel,
+    Protection,
+    Stage,
+    StageKind,
+)
 from vbte.reservations import class_link_committed_gbps, class_link_most_gbps
 from vbte.route_sets import route_sets
 from vbte.sharing import cheapest_sharing_pairs, scenario_prices
@@ -246,10 +258,26 @@ def lagrangian_bound(problem: StageProblem, prices: Prices, oracle: PathOracle) 
         shares = fair_shares(instance := problem.instance, problem.scope & (instance.priority == problem.priority))
         return shares.highest_level(price[shares.commodities], room) if np.isfinite(room) else None
     prices = _clipped(prices)
+    instance, commodities = problem.instance, np.flatnonzero(problem.scope)
+    proven = [
+        bound
+        for unit_price, spared in _unit_prices(problem, prices, oracle, commodities)
+        if (bound := _bound(problem, prices, _by_commodity(instance, commodities, unit_price), spared)) is not None
+    ]
+    tightest = min if problem.kind in VOLUME_STAGES else max
+    return tightest(proven) if proven else None
+
+
+def _by_commodity(instance: Instance, commodities: NDArray[np.intp], unit_price: FloatArray) -> FloatArray:
+    price = np.full(instance.n_commodities, np.inf)
+    price[commodities] = unit_price
+    return price
+
+
+def _bound(problem: StageProblem, prices: Prices, price: FloatArray, spared: float) -> float | None:
+    """Return the bound where a unit of each commodity pays at least ``price`` (K,), all of them ``spared`` less."""
     instance = problem.instance
     commodities = np.flatnonzero(problem.scope)
-    price = np.full(instance.n_commodities, np.inf)
-    price[commodities] = _unit_prices(problem, prices, oracle, commodities)
     gain = np.zeros(instance.n_commodities)
     rhs = 0.0
     for index, held in problem.price_rows().items():
@@ -265,7 +293,7 @@ def lagrangian_bound(problem: StageProblem, prices: Prices, oracle: PathOracle) 
     for position, limit_prices in prices.class_limit.items():
         rhs -= float((limit_prices * capacity).sum()) * problem.class_limit(position)
     if problem.kind is StageKind.CONCURRENT:
-        return _concurrent_bound(problem, price, priced_capacity, rhs)
+        return _concurrent_bound(problem, price, priced_capacity, rhs, spared)
     if problem.kind is StageKind.ADMITTED:
         gain += problem.admitted_weight(problem.priority)
     reduced = price[commodities] - gain[commodities]
@@ -273,7 +301,7 @@ def lagrangian_bound(problem: StageProblem, prices: Prices, oracle: PathOracle) 
     # A commodity that need not be carried and has no path adds nothing; inf * 0 must not become nan.
     flow = np.where(reduced < 0, most, least)
     carried = flow > 0
-    total = float((reduced[carried] * flow[carried]).sum()) + rhs
+    total = float((reduced[carried] * flow[carried]).sum()) - spared + rhs
     if problem.kind is StageKind.MAX_UTILIZATION:
         return total / priced_capacity if priced_capacity > 0 and np.isfinite(total) else None
     if priced_capacity > 0:
@@ -286,27 +314,29 @@ def lagrangian_bound(problem: StageProblem, prices: Prices, oracle: PathOracle) 
 
 def _unit_prices(
     problem: StageProblem, prices: Prices, oracle: PathOracle, commodities: NDArray[np.intp]
-) -> FloatArray:
-    """Return what a unit of each commodity pays at least, shape (len(commodities),).
+) -> list[tuple[FloatArray, float]]:
+    """Return what a unit of each commodity pays at least, (len(commodities),), and what may be off for all together.
 
-    That is the price of its cheapest admissible path, or of all that its class's protection reserves.
+    That is the price of its cheapest admissible path, or of all that its class's protection reserves; where there are
+    several, each proves a bound.
     """
     if problem.protection is not None:
         return _protected_unit_prices(problem, prices, oracle, commodities)
     if problem.instance.n_matrices == 1:
-        return oracle.prices(link_weights(problem, prices, commodities), commodities)
+        return [(oracle.prices(link_weights(problem, prices, commodities), commodities), 0.0)]
     # With several matrices every commodity sees prices of its own; not all of them fit into memory.
     price = np.empty(len(commodities))
     for first in range(0, len(commodities), _COMMODITIES_AT_ONCE):
         some = commodities[first : first + _COMMODITIES_AT_ONCE]
         price[first : first + len(some)] = oracle.prices(link_weights(problem, prices, some), some)
-    return price
+    return [(price, 0.0)]
 
 
 def _protected_unit_prices(
     problem: StageProblem, prices: Prices, oracle: PathOracle, commodities: NDArray[np.intp]
-) -> FloatArray:
+) -> list[tuple[FloatArray, float]]:
     instance = problem.instance
+    asked = prices.survival or NO_SURVIVAL_PRICES
     price = np.empty(len(commodities))
     for survival in survivals(oracle).values():
         mine = np.flatnonzero(instance.class_index[commodities] == survival.class_index)
@@ -315,7 +345,6 @@ def _protected_unit_prices(
             if survival.class_index in (sets := route_sets(oracle)):
                 price[mine] = sets[survival.class_index].cheapest(weight, commodities[mine]).price
                 continue
-            asked = prices.survival or NO_SURVIVAL_PRICES
             price[mine] = robust_unit_prices(survival, weight, asked, commodities[mine])
     for backups in backups_of(oracle).values():
         of_class = np.flatnonzero(instance.class_index[commodities] == backups.class_index)
@@ -327,7 +356,19 @@ def _protected_unit_prices(
                 price[mine] = cheapest_sharing_pairs(shared, weight, commodities[mine]).lower
             else:
                 price[mine] = cheapest_pairs(backups, weight, commodities[mine]).lower
-    return price
+    together, spared = price.copy(), 0.0
+    has_common = False
+    for c, availability in availabilities(oracle).items():
+        mine = np.flatnonzero(instance.class_index[commodities] == c)
+        if len(mine):
+            weight = weights_each(problem, prices, commodities[mine])
+            price[mine], together[mine], worth = available_unit_prices(availability, weight, asked, commodities[mine])
+            if availability.is_common:
+                has_common = True
+                by_state = csr_array((problem.most_gbps[commodities[mine]] @ worth)[None, :])
+                spare = availability.spare[commodities[mine[:1]]]
+                spared += float(most_spared(by_state, availability.probability, spare)[0])
+    return [(price, 0.0), (together, spared)] if has_common else [(price, 0.0)]
 
 
 def weights_each(problem: StageProblem, prices: Prices, commodities: NDArray[np.intp]) -> FloatArray:
@@ -336,9 +377,11 @@ def weights_each(problem: StageProblem, prices: Prices, commodities: NDArray[np.
     return weight if problem.instance.n_matrices > 1 else weight[problem.instance.class_index[commodities]]
 
 
-def _concurrent_bound(problem: StageProblem, price: FloatArray, priced_capacity: float, rhs: float) -> float | None:
+def _concurrent_bound(
+    problem: StageProblem, price: FloatArray, priced_capacity: float, rhs: float, spared: float
+) -> float | None:
     """Every unit of the common scale costs at least sum d_k dist(k); the priced capacity is all there is to spend."""
-    cost_of_scale = float((problem.most_gbps[problem.scope] * price[problem.scope]).sum())
+    cost_of_scale = float((problem.most_gbps[problem.scope] * price[problem.scope]).sum()) - spared
     if not cost_of_scale > 0 or not np.isfinite(cost_of_scale):
         return None
     return (problem.utilization_cap * priced_capacity - rhs) / cost_of_scale
@@ -355,7 +398,7 @@ def priced_room(problem: StageProblem, prices: Prices, oracle: PathOracle) -> tu
     capacity = problem.instance.topology.capacity_gbps
     commodities = np.flatnonzero(problem.scope)
     price = np.zeros(problem.instance.n_commodities)
-    price[commodities] = _unit_prices(problem, prices, oracle, commodities)
+    price[commodities] = _unit_prices(problem, prices, oracle, commodities)[0][0]
     room = problem.utilization_cap * float((prices.capacity * capacity).sum())
     room -= float((prices.capacity * problem.background_gbps).sum())
     for position, limit_prices in prices.class_limit.items():

@@ -243,11 +243,11 @@ class RobustProtection(Record):
 
 
 class AvailabilityProtection(Record):
-    """Losses stay small for a share ``target`` of the time, over the likely states of the topology's own figures.
+    """What is admitted arrives for a share ``target`` of the time, over the likely states of the topology's figures.
 
     ``per: flow`` looks at each commodity by itself, its own states chosen (Flexile, CoNEXT 2022); ``per: scenario``
-    at the worst commodity of each state, in its CVaR form (TEAVAR, SIGCOMM 2019). States less likely than ``cutoff``
-    count as lost.
+    at the worst commodity of each state, one set of states chosen for all (TEAVAR, SIGCOMM 2019, at the percentile
+    itself). States less likely than ``cutoff`` count as lost.
     """
 
     kind: Literal[ProtectionKind.AVAILABILITY]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from vbte.availability import Availability, availabilities, common_gbps, percentile_gbps
 from vbte.oracle import PathOracle
 from vbte.plan import Plan
 from vbte.policy import CapacityRule
@@ -23,6 +24,7 @@ def promise_faults(plan: Plan, oracle: PathOracle) -> Iterator[str]:
     elif any(protected) and len(plan.paths):
         yield from _overbooked(plan, protected)
         yield from _broken(plan, oracle)
+        yield from _unavailable(plan, oracle)
 
 
 def _overbooked(plan: Plan, protected: list[bool]) -> Iterator[str]:
@@ -60,3 +62,43 @@ def _broken(plan: Plan, oracle: PathOracle) -> Iterator[str]:
         has, needs = plan.reserved_gbps[p], admitted[commodity[p]] * largest[p]
         who = instance.describe(int(commodity[p]))
         yield f"path {p} of {who}: {has:.9g} Gbit/s are reserved, and it comes to carry {needs:.9g}"
+
+
+def _unavailable(plan: Plan, oracle: PathOracle) -> Iterator[str]:
+    """Classes with a promised availability: states of that probability leave each commodity what is admitted of it."""
+    instance, reserved = plan.instance, plan.reserved_gbps
+    if reserved is None:
+        return
+    admitted = plan.admitted_share * instance.peak_gbps
+    slack = DEMAND_SLACK_SHARE * instance.peak_gbps
+    for availability in availabilities(oracle).values():
+        mine = availability.survival.is_mine & (admitted > 0)
+        if not mine.any():
+            continue
+        if availability.is_common:
+            level = common_gbps(availability, plan.paths, reserved, admitted)
+        else:
+            level = percentile_gbps(availability, plan.paths, reserved)
+        target = availability.protection.target
+        for k in np.flatnonzero(mine & (level < admitted - slack)):
+            yield (
+                f"{instance.describe(int(k))}: {admitted[k]:.9g} Gbit/s are promised for {target:.9g} of the time, "
+                f"reservations keep {level[k]:.9g}"
+            )
+        yield from _unlike(plan, availability, reserved)
+
+
+def _unlike(plan: Plan, availability: Availability, reserved: FloatArray) -> Iterator[str]:
+    """Head ends split in proportion to the flows: that has to be the proportion of the reservations."""
+    instance, commodity = plan.instance, plan.paths.commodity
+    total = np.bincount(commodity, weights=reserved, minlength=instance.n_commodities)[commodity]
+    admitted = (plan.admitted_share * instance.peak_gbps)[commodity]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        fair = np.where(total > 0, reserved / total, 0.0) * admitted
+    slack = DEMAND_SLACK_SHARE * instance.peak_gbps[commodity]
+    odd = availability.survival.is_mine[commodity] & (np.abs(plan.flow_gbps - fair) > slack)
+    for p in np.flatnonzero(odd):
+        yield (
+            f"path {p} of {instance.describe(int(commodity[p]))}: its flow is {plan.flow_gbps[p]:.9g} Gbit/s, its part "
+            f"of the reservations {fair[p]:.9g}"
+        )

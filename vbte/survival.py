@@ -8,7 +8,7 @@ has the formulas.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -174,24 +174,38 @@ def robust_unit_prices(
     pays t * Z: by y + t * z >= (1 - t) * y_min + t * m. Prices of scenarios that cut a commodity off are left out:
     nothing is promised there.
     """
-    price = np.empty(len(commodities))
     kept = _kept(survival, prices)
+    plain, proven, _ = proven_prices(survival.oracle, survival.link_prices, weight, kept, commodities)
+    return np.maximum(plain, proven)
+
+
+#: From prices and commodities to what each pays on each link for the scenarios that take it, and the sum of its prices.
+LinkPrices = Callable[[SurvivalPrices, Positions], tuple[FloatArray, FloatArray]]
+
+
+def proven_prices(
+    oracle: PathOracle, link_prices: LinkPrices, weight: FloatArray, kept: SurvivalPrices, commodities: Positions
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the cheapest path's price, what the scenarios' prices prove of all reservations, and their scale t.
+
+    (len(commodities),) each, as ``robust_unit_prices`` has it; without prices both are the cheapest path's.
+    """
+    plain, scale = np.empty(len(commodities)), np.ones(len(commodities))
+    proven = np.empty(len(commodities))
     priced = np.isin(commodities, kept.commodity)
     for first in range(0, len(commodities), _COMMODITIES_AT_ONCE):
-        block = slice(first, first + _COMMODITIES_AT_ONCE)
-        some = commodities[block]
-        plain = _plain_prices(survival.oracle, weight[block], some)
-        mine = np.flatnonzero(priced[block])
+        block = np.arange(first, min(first + _COMMODITIES_AT_ONCE, len(commodities)))
+        proven[block] = plain[block] = _plain_prices(oracle, weight[block], commodities[block])
+        mine = block[priced[block]]
         if len(mine):
-            dear, total = survival.link_prices(kept, some[mine])
-            least = survival.oracle.prices_each(weight[block][mine] + dear, some[mine])
+            dear, total = link_prices(kept, commodities[mine])
+            least = oracle.prices_each(weight[mine] + dear, commodities[mine])
             short = np.where(least < total * (1.0 - SUM_ROUNDING_SHARE), total - least, 0.0)
             with np.errstate(divide="ignore", invalid="ignore"):
-                scale = np.where(short > 0, plain[mine] / (short + plain[mine]), 1.0)
-            proven = np.where(short > 0, scale * total, least)
-            plain[mine] = np.maximum(plain[mine], np.where(np.isfinite(least), proven, np.inf))
-        price[block] = plain
-    return price
+                scale[mine] = np.where(short > 0, plain[mine] / (short + plain[mine]), 1.0)
+            found = np.where(short > 0, scale[mine] * total, least)
+            proven[mine] = np.where(np.isfinite(least), found, np.inf)
+    return plain, proven, scale
 
 
 def _plain_prices(oracle: PathOracle, weight: FloatArray, commodities: Positions) -> FloatArray:

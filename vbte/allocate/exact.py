@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from vbte.allocate.available import availability_rows
 from vbte.allocate.back_up import pairs_for
 from vbte.allocate.columns import appended, path_keys
 from vbte.allocate.decompose import decompose
@@ -95,7 +96,7 @@ class StagedProgram:
 
     def __post_init__(self) -> None:
         asked = (self.layout.problem, self.layout, self.tools.oracle)
-        self.promise = robust_columns(*asked) or pairs_for(*asked)
+        self.promise = robust_columns(*asked) or pairs_for(*asked) or availability_rows(*asked)
         if self.promise is not None:
             self.paths = self.promise.first_columns(self.paths)
         self.first, self.loads = self.paths, self._loading(self.paths)

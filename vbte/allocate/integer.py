@@ -252,10 +252,10 @@ def _mip_bound(
     if problem.kind is StageKind.CONCURRENT and choices.exact.any():
         # Bundles stop the scale at 1, and the finished plan may well have room to grow beyond that.
         return None
-    return _in_true_units(program, problem, objective)
+    return in_true_units(program, problem, objective)
 
 
-def _in_true_units(program: StagedProgram, problem: StageProblem, objective: float) -> float:
+def in_true_units(program: StagedProgram, problem: StageProblem, objective: float) -> float:
     """Return the solver's bound on its objective as a bound on the stage's value."""
     layout = program.layout
     if problem.kind is StageKind.MAX_UTILIZATION:

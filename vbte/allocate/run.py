@@ -8,6 +8,7 @@ from itertools import groupby
 
 import numpy as np
 
+from vbte.allocate.available_sets import solve_with_states
 from vbte.allocate.certify import certified, overall
 from vbte.allocate.exact import Progress, StagedProgram, StageOutcome, Tools, path_flows
 from vbte.allocate.fallback import shortest_path_flows
@@ -140,7 +141,7 @@ def plan_together(tools: Tools, plan: Plan, entries: Sequence[StageEntry], short
         else:
             tools.progress(f"stage {stage.label}")
             solved = solve_max_min(program, stage) if stage.kind is StageKind.MAX_MIN else program.solve_stage(stage)
-            outcome = solve_with_integers(program, solved, forms, outcomes)
+            outcome = solve_with_integers(program, solve_with_states(program, solved), forms, outcomes)
             if reference is not None and outcome.value is not None and outcome.fairness is None:
                 outcome = replace(outcome, prices=reference.solve_stage(stage).prices)
             outcomes.append(outcome)

@@ -30,6 +30,8 @@ from vbte.failover import (
     what_if,
     what_if_each,
 )
+from vbte.plan import Plan
+from vbte.policy import AvailabilityProtection
 from vbte.read.plan_file import read_plan
 from vbte.report.failures import what_if_document, worst_of
 from vbte.report.failures_view import what_if_view
@@ -120,7 +122,7 @@ def _answered(
     """
     plan, tables = read_plan(request.directory), tables_from_directory(request.directory)
     with progress(quiet=request.quiet or request.as_json) as say, chosen_crew(request.workers, request.cluster) as crew:
-        scenarios = chosen_scenarios(request.scenarios, plan.instance.topology, request.cutoff)
+        scenarios = chosen_scenarios(request.scenarios, plan.instance.topology, _cutoff(request, plan))
         limit = None if request.max_changed_groups is None else changed_groups(request.max_changed_groups, tables)
         names = [scenario.name for scenario in scenarios.scenarios]
         writer = None if put is None else DeltaWriter(tables.manifest["plan"], names, put)
@@ -140,6 +142,15 @@ def _answered(
     ]
     document = documents[0] if len(documents) == 1 else worst_of(answer, documents)
     return answer, document, sum(map(len, denied))
+
+
+def _cutoff(request: WhatIfRequest, plan: Plan) -> float | None:
+    """Return the cut-off asked for; of likely states, else the one by which the plan's promises were made."""
+    protections = [rules.policy.protection for rules in plan.instance.rules]
+    promised = [one.cutoff for one in protections if isinstance(one, AvailabilityProtection)]
+    if request.cutoff is not None or request.scenarios != LIKELY or not promised:
+        return request.cutoff
+    return min(promised)
 
 
 def chosen_scenarios(source: str, topology: Topology, cutoff: float | None) -> ScenarioSet:

@@ -1,5 +1,6 @@
 """Failures: what is lost when something goes down, after the devices' own repair and after a re-plan. See README.md."""
 
+from vbte.failover.availability import ClassAvailability
 from vbte.failover.confirm import Disagreement, confirm
 from vbte.failover.cuts import Cuts
 from vbte.failover.diversity import Shared, SharedRisk, shared_risks
@@ -14,6 +15,7 @@ from vbte.scenarios.families import Family, Part, Scenario, ScenarioSet, during,
 from vbte.scenarios.likely import Component, likely_states, stated_components, unavailability
 
 __all__ = [
+    "ClassAvailability",
     "Component",
     "Culprit",
     "Cuts",

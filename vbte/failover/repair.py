@@ -40,6 +40,9 @@ _BLOCK_ENTRIES = 1 << 20
 _LARGE_LINKS = 5_000
 _LARGE_BLOCK = 16
 
+#: Scenarios worked out at once where commodities are told apart.
+_NARROW = 16
+
 
 @dataclass(frozen=True, eq=False)
 class RepairedBlock:
@@ -49,7 +52,9 @@ class RepairedBlock:
     ``congested_gbps`` is dropped by links
     above capacity and ``delivered_gbps`` is the rest of what head ends admit while nothing is down. ``latency_ms`` is
     the mean over what is delivered, ``max_latency_ms`` the longest way that any of it takes, both NaN where nothing is.
-    ``class_link_load_gbps`` (n_classes, n_links, B) is what comes to each link before anything is dropped.
+    ``class_link_load_gbps`` (n_classes, n_links, B) is what comes to each link before anything is dropped,
+    ``arriving_share`` (K, B) what arrives in the end of each commodity, as a share of what is admitted of it;
+    None where scenarios were worked out as changes.
     """
 
     scenarios: slice
@@ -59,6 +64,7 @@ class RepairedBlock:
     delivered_gbps: FloatArray
     latency_ms: FloatArray
     max_latency_ms: FloatArray
+    arriving_share: FloatArray | None = None
 
     @cached_property
     def link_load_gbps(self) -> FloatArray:
@@ -185,7 +191,23 @@ class Repair:
         lost = self.class_admitted_gbps[:, None] - arriving
         return RepairedBlock(
             block, load, _from_zero(lost), _from_zero(arriving - delivered), delivered, mean, longest,
+            self._of_commodities(reaching),
         )  # fmt: skip
+
+    def arriving_share(self, failed_links: BoolArray) -> FloatArray:
+        """Return what arrives in the end of each commodity, as a share of what is admitted of it, (K, B)."""
+        found = [np.empty((self.instance.n_commodities, 0))]
+        for first in range(0, failed_links.shape[1], _NARROW):
+            some = failed_links[:, first : first + _NARROW]
+            share = self.evaluate(some, slice(0, some.shape[1])).arriving_share
+            assert share is not None
+            found.append(share)
+        return np.concatenate(found, axis=1)
+
+    def _of_commodities(self, by_state: FloatArray) -> FloatArray:
+        """Return figures of states (S, B) for the commodities that enter there, (K, B); 0 for those with no state."""
+        # Below the states stands a row of zeros: position -1.
+        return np.vstack([by_state, np.zeros((1, by_state.shape[1]))])[self._graph.entry]
 
     def users(
         self, links: NDArray[np.intp], positions: NDArray[np.intp] | None = None, scenarios: ScenarioSet | None = None
@@ -199,9 +221,8 @@ class Repair:
             for column, position in enumerate(positions.tolist()):
                 down[:, column] = scenarios.failed_links(slice(position, position + 1))[:, 0]
         crossed = np.asarray(self._graph.crossing[:, links].toarray())
-        # Below the states stands a row of zeros for those who have no state to enter at: position -1.
-        ahead = np.vstack([self._push.ahead(self._sharing.shares(down), crossed), np.zeros((1, len(links)))])
-        return np.asarray(self.admitted_gbps[:, None] * ahead[self._graph.entry])
+        ahead = self._of_commodities(self._push.ahead(self._sharing.shares(down), crossed))
+        return np.asarray(self.admitted_gbps[:, None] * ahead)
 
     def _passing(self, load: FloatArray, entering: FloatArray, share: FloatArray) -> FloatArray:
         """Return ``share`` times what each edge passes on when links above capacity drop, (E, B)."""

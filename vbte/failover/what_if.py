@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbte.errors import InputError
+from vbte.failover.availability import ClassAvailability, LossTally
 from vbte.failover.cuts import Cuts, find_cuts
 from vbte.failover.diversity import SharedRisk, shared_risks
 from vbte.failover.graph import repair_graph
@@ -20,7 +21,7 @@ from vbte.scenarios.families import Family, ScenarioSet, family
 from vbte.tables import Tables
 from vbte.tables.manifest import belongs_to
 from vbte.tolerance import RANKED_DECIMALS, WALK_SLACK_SHARE
-from vbte.topology import FloatArray
+from vbte.topology import BoolArray, FloatArray
 
 #: Links whose worst scenario is explained, the busiest first, and demands named for each.
 LISTED_LINKS = 20
@@ -84,6 +85,7 @@ class WhatIf:
 
     ``replans`` has one entry per scenario, or none at all where no re-plan was asked for. ``hot_links`` are those
     that scenarios load the most beyond what they carry while all is up. ``shared_risks`` tell where diversity is false.
+    ``availability`` has the classes that ask for anything, where the scenarios are all the likely states.
     """
 
     plan: Plan
@@ -95,6 +97,7 @@ class WhatIf:
     hot_links: tuple[HotLink, ...]
     shared_risks: tuple[SharedRisk, ...]
     replans: tuple[Replan, ...] = ()
+    availability: tuple[ClassAvailability, ...] = ()
 
     @cached_property
     def severity(self) -> FloatArray:
@@ -210,22 +213,27 @@ def _answered(
     answers = []
     for position, matrix in enumerate(matrices):
         repair = Repair(graph, matrix)
-        repaired = _repaired(repair, chosen)
+        repaired, availability = _repaired(repair, chosen, matrix)
         cuts, links = find_cuts(plan.instance, chosen, matrix), _hot_links(repair, repaired, chosen)
         replans = tuple(of_scenario[position] for of_scenario in replanned)
-        answers.append(WhatIf(plan, tables, chosen, matrix, repaired, cuts, links, risks, replans))
+        answers.append(WhatIf(plan, tables, chosen, matrix, repaired, cuts, links, risks, replans, availability))
     return tuple(answers)
 
 
-def _repaired(repair: Repair, scenarios: ScenarioSet) -> LocalRepair:
-    instance = repair.instance
+def _repaired(repair: Repair, scenarios: ScenarioSet, matrix: int) -> tuple[LocalRepair, tuple[ClassAvailability, ...]]:
+    instance, asked_gbps = repair.instance, repair.instance.volume_gbps[matrix]
     topology, n_classes = instance.topology, len(instance.rules)
     n_links = len(topology.links)
     up = repair.evaluate(np.zeros((n_links, 1), np.bool_), slice(0, 0))
     figures: dict[str, list[FloatArray]] = {name: [np.empty((n_classes, 0))] for name in _BY_CLASS}
     highest, busiest = [np.empty(0)], [np.empty(0, dtype=np.intp)]
     worst, worst_at = np.zeros(n_links), np.zeros(n_links, dtype=np.intp)
+    sends = np.divide(repair.admitted_gbps, asked_gbps, out=np.ones_like(asked_gbps), where=asked_gbps > 0)
+    tally = LossTally(instance, _lost_share(sends, repair, np.zeros((n_links, 1), np.bool_))[:, 0], asked_gbps > 0)
     for block in repair.blocks(scenarios):
+        if scenarios.covered_probability is not None:
+            failed = scenarios.failed_links(block.scenarios)
+            tally.add(block.scenarios, _lost_share(sends, repair, failed, block.arriving_share))
         for name in _BY_CLASS:
             figures[name].append(getattr(block, name))
         utilization = utilization_of(block.link_load_gbps, topology.capacity_gbps)
@@ -235,7 +243,7 @@ def _repaired(repair: Repair, scenarios: ScenarioSet) -> LocalRepair:
             at, found = utilization.argmax(axis=1), utilization.max(axis=1)
             worst_at = np.where(found > worst, at + block.scenarios.start, worst_at)
             worst = np.maximum(worst, found)
-    return LocalRepair(
+    repaired = LocalRepair(
         admitted_gbps=repair.class_admitted_gbps,
         **{name: np.concatenate(parts, axis=1) for name, parts in figures.items()},
         max_utilization=np.concatenate(highest),
@@ -244,6 +252,15 @@ def _repaired(repair: Repair, scenarios: ScenarioSet) -> LocalRepair:
         worst_scenario=worst_at,
         nothing_down=up,
     )
+    return repaired, tally.by_class(scenarios)
+
+
+def _lost_share(
+    sends: FloatArray, repair: Repair, failed_links: BoolArray, arriving: FloatArray | None = None
+) -> FloatArray:
+    """Return what each commodity loses of what it asks for, (K, B); ``sends`` (K,) is the share that is admitted."""
+    arriving = repair.arriving_share(failed_links) if arriving is None else arriving
+    return np.asarray(np.clip(1.0 - sends[:, None] * arriving, 0.0, 1.0))
 
 
 def utilization_of(load_gbps: FloatArray, capacity_gbps: FloatArray) -> FloatArray:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.sparse import csc_array
 
+from vbte.availability import is_available
 from vbte.bounds import StageProblem
 from vbte.formulation.constraints import (
     Terms,
@@ -63,7 +64,7 @@ def row_bounds(layout: Layout, problem: StageProblem) -> tuple[FloatArray, Float
         if class_index in problem.class_background_gbps:
             used = problem.class_background_gbps[class_index] / (problem.growth * layout.unit_gbps)
             upper[first : first + size] = np.maximum(upper[first : first + size] - used.reshape(-1), 0.0)
-    if is_robust(problem.protection):
+    if is_robust(problem.protection) or is_available(problem.protection):
         # More may be reserved than is admitted.
         upper[layout.path_row[layout.path_commodities]] = np.inf
     return lower, upper

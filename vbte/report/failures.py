@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from vbte.failover import Disagreement, HotLink, Replan, SharedRisk, WhatIf, WhatIfEach
+from vbte.failover import ClassAvailability, Disagreement, HotLink, Replan, SharedRisk, WhatIf, WhatIfEach
 from vbte.policy import StageKind
 from vbte.topology import FloatArray
 
@@ -44,6 +44,7 @@ def what_if_document(answer: WhatIf, walked: int, disagreements: Sequence[Disagr
         ],
         "nothing_down": _classes(answer, [getattr(up, name)[:, 0] for name in _FIGURES]),
         "results": [_result(answer, position) for position in answer.worst_first.tolist()],
+        "availability": [_availability(answer, one) for one in answer.availability],
         "links": [_link(link) for link in answer.hot_links],
         "shared_risks": [_risk(risk) for risk in answer.shared_risks],
         "walk": {
@@ -69,6 +70,7 @@ def worst_of(answer: WhatIfEach, documents: Sequence[Mapping[str, Any]]) -> dict
             {**results[worst][names[at]], "matrix": documents[worst]["matrix"], "classes": documents[worst]["classes"]}
             for at, worst in ((at, int(answer.worst_matrix[at])) for at in answer.worst_first.tolist())
         ],
+        "availability": _worst_availability(documents),
         "links": [link for link in highest if at_worst[link["link"]] is link],
         "shared_risks": first["shared_risks"],
         "walk": {
@@ -77,6 +79,13 @@ def worst_of(answer: WhatIfEach, documents: Sequence[Mapping[str, Any]]) -> dict
         },
         "matrices": list(documents),
     }
+
+
+def _worst_availability(documents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return each class's row from the matrix in which its worst commodity loses most."""
+    rows = [{**row, "matrix": one["matrix"]} for one in documents for row in one["availability"]]
+    names = dict.fromkeys(row["class"] for row in rows)
+    return [max((row for row in rows if row["class"] == name), key=lambda row: row["loss"]["worst"]) for name in names]
 
 
 _FIGURES = ("lost_gbps", "congested_gbps", "delivered_gbps", "latency_ms", "max_latency_ms")
@@ -118,6 +127,20 @@ def _result(answer: WhatIf, position: int) -> dict[str, Any]:
             ],
         },
         "replan": _replan(answer, position, answer.replans[position]) if answer.replans else None,
+    }
+
+
+def _availability(answer: WhatIf, one: ClassAvailability) -> dict[str, Any]:
+    instance = answer.plan.instance
+    worst = int(np.argmax(one.loss))
+    return {
+        "class": instance.rules[one.class_index].policy.name,
+        "target": one.target,
+        "commodities": len(one.commodities),
+        "loss": {"worst": float(one.loss.max()), "mean": float(one.loss.mean())},
+        "worst_commodity": instance.describe(int(one.commodities[worst])),
+        "undiminished": {"worst": float(one.undiminished.min()), "mean": float(one.undiminished.mean())},
+        "all_at_once": {"loss": one.worst_loss, "mean_loss_beyond": one.worst_tail},
     }
 
 

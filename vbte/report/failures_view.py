@@ -29,6 +29,8 @@ def what_if_view(document: Mapping[str, Any], most: int) -> RenderableType:
         parts.append(Text(f"and {plural(hidden, 'scenario')} that lose no more; --top or --json show them"))
     if results and results[0]["replan"] is not None:
         parts += [Text(), _stages_table(results)]
+    if document["availability"]:
+        parts += [Text(), _availability_table(document["availability"])]
     if document["links"]:
         parts += [Text(), _links_table(document["links"][:_SHOWN])]
     return Group(*parts, *_tail(document, results))
@@ -126,6 +128,22 @@ def _stages_table(results: Sequence[Mapping[str, Any]]) -> Table:
             figures = (stage["after_local_repair"], stage["after_replan"], stage["bound"])
             cells = ["-" if figure is None else show(figure) for figure in figures]
             table.add_row(shown_name(result["scenario"]) if not number else "", stage["stage"], *cells)
+    return table
+
+
+def _availability_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Losses are shares of what is asked for, at the target and up to it by states of each commodity's own."""
+    table = empty_table(
+        "class", ">share of time", ">worst commodity loses", ">mean", ">worst is undiminished for", ">mean",
+        ">all at once lose", ">beyond that", "worst commodity",
+    )  # fmt: skip
+    for row in rows:
+        loss, whole, together = row["loss"], row["undiminished"], row["all_at_once"]
+        table.add_row(
+            printable(row["class"]), f"{row['target']:.9g}", percent(loss["worst"]), percent(loss["mean"]),
+            f"{whole['worst']:.7f}", f"{whole['mean']:.7f}",
+            percent(together["loss"]), percent(together["mean_loss_beyond"]), shown_name(row["worst_commodity"]),
+        )  # fmt: skip
     return table
 
 
