@@ -18,6 +18,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from vbte.paths.graph import LinkGraph
 from vbte.topology import FloatArray
@@ -54,18 +55,23 @@ class _Side:
     neighbour: IndexArray
     arc: IndexArray
 
-    def scatter(self, rows: Float32Array) -> tuple[IndexArray, Float32Array]:
-        """Add up rows (n, degree, width) by neighbour: the neighbours, sorted, and a row for each."""
-        order, first, target = self._by_neighbour
-        rows = rows.reshape(self.neighbour.size, -1)
-        return target, rows[order] if len(first) == len(order) else np.add.reduceat(rows[order], first, axis=0)
+    def add_to(self, traffic: Float32Array, rows: Float32Array) -> None:
+        """Add rows (n, degree, width) to those of the neighbours in ``traffic`` (places, at least width)."""
+        width = rows.shape[2]
+        flat = rows.reshape(-1, width)
+        target, gather = self._by_neighbour
+        # A neighbour of several gets all their rows at once: a product is several times as fast as reduceat.
+        traffic[target, :width] += flat if gather is None else gather @ flat
 
     @cached_property
-    def _by_neighbour(self) -> tuple[IndexArray, IndexArray, IndexArray]:
+    def _by_neighbour(self) -> tuple[IndexArray, csr_array[np.float32] | None]:
+        """Neighbours, and the matrix that adds up rows by neighbour; None where each occurs once, in their order."""
         flat = self.neighbour.reshape(-1)
-        order = np.argsort(flat, kind="stable")
-        first = np.flatnonzero(np.r_[True, np.diff(flat[order]) != 0])
-        return order, first, flat[order][first]
+        target, column = np.unique(flat, return_inverse=True)
+        if len(target) == len(flat):
+            return flat, None
+        ones = np.ones(len(flat), dtype=np.float32)
+        return target, csr_array((ones, (column, np.arange(len(flat)))), shape=(len(target), len(flat)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,20 +174,21 @@ class SmoothDistances:
         This is the derivative of sum(traffic * matrix) by the link prices. ``traffic`` is used up.
         """
         arc_load = np.zeros(self.order.n_arcs)
+        # What is added column by column stands in a matrix of its own, turned round: both are worked on by rows.
+        turned = np.zeros_like(traffic)
         for one, (away_share, home_share) in zip(self.order.rounds, self._shares, strict=True):
             if not one.first:
                 continue
             mine = slice(one.first, one.last)
-            among = traffic[mine, mine]
-            np.fill_diagonal(among, 0.0)
-            flow = away_share * traffic[mine, None, : one.last]
+            away = traffic[mine, : one.last] + turned[: one.last, mine].T
+            np.fill_diagonal(away[:, one.first :], 0.0)
+            flow = away_share * away[:, None, :]
             np.add.at(arc_load, one.out.arc, flow.sum(axis=2))
-            target, rows = one.out.scatter(flow)
-            traffic[target, : one.last] += rows
-            flow = home_share * traffic[: one.first, mine].T[:, None, :]
+            one.out.add_to(traffic, flow)
+            home = turned[mine, : one.first] + traffic[: one.first, mine].T
+            flow = home_share * home[:, None, :]
             np.add.at(arc_load, one.back.arc, flow.sum(axis=2))
-            target, rows = one.back.scatter(flow)
-            traffic[: one.first, target] += rows.T
+            one.back.add_to(turned, flow)
         return self._through_shortcuts(arc_load)
 
     def _through_shortcuts(self, arc_load: FloatArray) -> FloatArray:
@@ -192,8 +199,8 @@ class SmoothDistances:
             runs = np.diff(np.r_[step.start, len(step.first)])
             sums = arcs[step.first] + arcs[step.second]
             flow = np.repeat(load, runs) * np.exp((np.repeat(value, runs) - sums) / self.temperature)
-            arc_load += np.bincount(step.first, weights=flow, minlength=len(arc_load))
-            arc_load += np.bincount(step.second, weights=flow, minlength=len(arc_load))
+            np.add.at(arc_load, step.first, flow)
+            np.add.at(arc_load, step.second, flow)
         graph = self.order.graph
         loads = np.zeros(int(graph.links.max(initial=-1)) + 1)
         loads[graph.links] = arc_load[: self.order.n_bundles][self.order.bundle] * self._link_share

@@ -162,9 +162,9 @@ def descend(
 def _softplus(x: NDArray[_Real]) -> tuple[NDArray[_Real], NDArray[_Real]]:
     """Return log(1 + exp(x)) and its derivative, in the precision of ``x``."""
     small: NDArray[_Real] = np.exp(-np.abs(x))
-    whole = 1.0 + small
-    derivative: NDArray[_Real] = np.where(x >= 0, x.dtype.type(1.0), small) / whole
-    return np.maximum(x, 0.0) + np.log1p(small), derivative
+    # Twice the exponential costs less than choosing between two forms of it; beyond the limit its inverse is 0 anyway.
+    steep: NDArray[_Real] = np.exp(np.minimum(-x, np.log(np.finfo(x.dtype).max)))
+    return np.maximum(x, 0.0) + np.log1p(small), 1.0 / (1.0 + steep)
 
 
 def _inverse_softplus(value: FloatArray) -> FloatArray:

@@ -42,27 +42,39 @@ class AllPaths:
         self.group = group
         place = group.order.vertex
         self._cell = place[group.source] * len(place) + place[group.destination]
+        taken = np.zeros(len(place) ** 2, dtype=np.bool_)
+        taken[self._cell] = True
+        self._alone = int(np.count_nonzero(taken)) == len(self._cell)
 
     def spread(self, weight: FloatArray, temperature: float) -> AllPathsSpread:
         """Return how traffic spreads over all paths."""
-        return AllPathsSpread(self.group.order.distances(weight, temperature), self._cell, len(weight))
+        distances = self.group.order.distances(weight, temperature)
+        return AllPathsSpread(distances, self._cell, len(weight), alone=self._alone)
 
 
 class AllPathsSpread:
-    """Smoothed distances of all pairs, looked up for a group's commodities."""
+    """Smoothed distances of all pairs, looked up for a group's commodities in the ``cell`` of each.
 
-    def __init__(self, distances: SmoothDistances, cell: NDArray[np.intp], n_links: int) -> None:
+    ``alone``: no two commodities share a cell.
+    """
+
+    def __init__(self, distances: SmoothDistances, cell: NDArray[np.intp], n_links: int, *, alone: bool) -> None:
         self.distances = distances
         self.distance: Float32Array = distances.matrix.reshape(-1)[cell]
         self._cell = cell
         self._n_links = n_links
+        self._alone = alone
 
     def link_loads(self, flow: Float32Array) -> FloatArray:
         """Return the load of each link, shape (n_links,)."""
-        size = self.distances.matrix.shape
-        traffic = np.bincount(self._cell, weights=flow, minlength=size[0] * size[1]).reshape(size)
+        shape = self.distances.matrix.shape
+        if self._alone:
+            traffic = np.zeros(shape[0] * shape[1], dtype=np.float32)
+            traffic[self._cell] = flow
+        else:
+            traffic = np.bincount(self._cell, weights=flow, minlength=shape[0] * shape[1]).astype(np.float32)
         loads = np.zeros(self._n_links)
-        found = self.distances.link_loads(traffic.astype(np.float32))
+        found = self.distances.link_loads(traffic.reshape(shape))
         loads[: len(found)] = found
         return loads
 
