@@ -27,7 +27,7 @@ from vbte.allocate.priced.refine import firmly_ordered, refinable, refined
 from vbte.allocate.priced.routing import AllPaths
 from vbte.allocate.priced.warm import carried_over
 from vbte.allocate.settle import settle
-from vbte.bounds import StageEntry, lagrangian_bound, stage_problem, stage_value
+from vbte.bounds import FULL_SHARE, StageEntry, lagrangian_bound, stage_problem, stage_value
 from vbte.errors import SolverError
 from vbte.oracle import merged_paths, select_paths
 from vbte.plan import Certificate, Limit, PathSet, Plan, Prices, Reason, Termination
@@ -84,8 +84,12 @@ REFINED_BELOW, WORTH_REFINING = 1.0, 0.03
 #: An earlier plan that comes out with more than this times the gap asked for says nothing about which links matter now.
 NEAR_ENOUGH = 10.0
 
-#: The first look where thousands of links have a price and the contracted network can't show them: hotter and longer.
-WIDE = Level(0.06, 2e-3, 60, 60)
+#: The first looks where thousands of links have a price and the contracted network can't show them. The scouts' traffic
+#: is as good as any there; what takes time are prices that prove it.
+WIDE = (Level(0.03, 1e-3, 40, 30), Level(0.015, 4e-4, 50, 40))
+
+#: Traffic is not made into a plan when prices prove no more than this times the gap asked for, if nothing were lost.
+NEAR_PROOF = 0.9
 
 #: Links kept in the contracted network: this many at first, twice as many when too many of them get a price.
 ACTIVE_LINKS = 200
@@ -154,7 +158,7 @@ class _Search:
     def _search(self, start: tuple[Outlook, FloatArray] | None) -> None:
         """Look closer and closer, from an outlook and its prices or from nothing."""
         outlook, prices, few_priced = (*start, True) if start is not None else self._scouted()
-        for level in LEVELS if few_priced else (WIDE, *LEVELS[1:]):
+        for level in LEVELS if few_priced else (*WIDE, *LEVELS[3:]):
             found, prices = self._look(outlook, prices, level, last=level is LEVELS[-1])
             if self.best_gap <= self.goal or self._must_stop():
                 break
@@ -166,6 +170,8 @@ class _Search:
         outlook = self._look_out(utilization)
         found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
         prices = self._start(found, outlook, utilization)
+        outlook = self._sharpened(outlook, found, prices)
+        found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
         few_priced = False
         for scout in SCOUTS:
             prices = self._descend(found, prices, scout)
@@ -301,12 +307,12 @@ class _Search:
         """Return the outlook with levels of utilisation and scale as a descent's prices prove them, where they do.
 
         Where more links have a price than the contracted network keeps, it promises too much, and the room for what
-        has to be carried would be too small.
+        has to be carried would be too small; or all seems to be admitted at last, and prices rise until they deny it.
         """
         certificates = list(outlook.certificates)
         sharper = False
         for index, one in enumerate(certificates):
-            if one.kind not in (StageKind.MAX_UTILIZATION, StageKind.CONCURRENT):
+            if one.kind not in (StageKind.MAX_UTILIZATION, StageKind.CONCURRENT) and not _admits_all(outlook, index):
                 continue
             problem = outlook.problems[index]
             smooth = market_prices(problem, found, prices, outlook)
@@ -445,6 +451,16 @@ class _Search:
                 replace(proven, termination=Termination(Reason.OPTIMAL if optimal else Reason.FEASIBLE, limit))
             )
         return replace(plan, certificates=tuple(certificates))
+
+
+def _admits_all(outlook: Outlook, index: int) -> bool:
+    """True for the last stage that admits, where the contracted network admits everybody there is."""
+    one, problem = outlook.certificates[index], outlook.problems[index]
+    if one.kind is not StageKind.ADMITTED or problem.instance.model.admission is Admission.ALL:
+        return False
+    later = any(other.kind is StageKind.ADMITTED for other in outlook.certificates[index + 1 :])
+    whole = float(problem.admitted_weight(one.priority) @ problem.most_gbps)
+    return not later and one.held_at >= FULL_SHARE * whole
 
 
 def _limit(deadline: Deadline) -> Limit:

@@ -16,6 +16,12 @@ from scipy.sparse import csc_array
 from vbte.plan import PathSet
 from vbte.topology import FloatArray
 
+#: Crossings that are looked at together.
+_STRETCH = 2**18
+
+#: With more than this share of the paths asking for more, all are looked at: leaving some out takes a copy.
+_NEARLY_ALL = 0.5
+
 #: Rounds in which leftovers ask for what is left of the room.
 FILL_ROUNDS = 8
 
@@ -66,13 +72,16 @@ class Crossings:
     def least_share(self, share: FloatArray) -> FloatArray:
         """Return the least ``share`` (n_slots,) of at most 1 along each path, shape (P,)."""
         least = np.ones(len(self.start) - 1)
-        # Most slots grant all that is asked.
-        at = np.flatnonzero((share < 1.0)[self.slot])
-        if len(at):
-            path = np.searchsorted(self.start, at, side="right") - 1
-            first = np.flatnonzero(np.r_[True, path[1:] != path[:-1]])
-            least[path[first]] = np.minimum.reduceat(share[self.slot[at]], first)
-        return least
+        if not (share < 1.0).any():
+            return least
+        # A stretch at a time, as much as stays in the cache; a path without links is granted all it asks.
+        cuts = np.searchsorted(self.start, np.arange(0, len(self.slot), _STRETCH))
+        for first, last in zip(cuts, [*cuts[1:], len(least)], strict=True):
+            begin, end = self.start[first], self.start[last]
+            some = first + np.flatnonzero(self.start[first + 1 : last + 1] > self.start[first:last])
+            if len(some):
+                least[some] = np.minimum.reduceat(share[self.slot[begin:end]], self.start[some] - begin)
+        return np.minimum(least, 1.0, out=least)
 
 
 def crossings(
@@ -109,9 +118,13 @@ def fill(cross: Crossings, flow: FloatArray, wanted: FloatArray, room: FloatArra
     Rounds end when one grants no more than ``enough``.
     """
     left = np.maximum(room - cross.load(flow), 0.0)
-    short = np.flatnonzero(wanted - flow > 1e-12 * wanted)
-    some = cross.select(short)
-    more = (wanted - flow)[short]
+    missing = wanted - flow > 1e-12 * wanted
+    if np.count_nonzero(missing) > _NEARLY_ALL * len(missing):
+        short, some = np.arange(len(flow)), cross
+    else:
+        short = np.flatnonzero(missing)
+        some = cross.select(short)
+    more = np.where(missing, wanted - flow, 0.0)[short]
     # Grants are added up by themselves: a small one taken off a large wish would drown in its rounding.
     total = np.zeros_like(more)
     for _ in range(FILL_ROUNDS):
