@@ -70,6 +70,15 @@ class Traffic:
         slack = (market.room - self.load)[priced]
         return float(np.maximum(-slack, 0.0).sum() + np.maximum(slack, 0.0) @ prices[priced])
 
+    def worth_carried(self, market: Market, prices: FloatArray) -> float:
+        """Return what the admitted volume is worth, less what the links charge for what they carry beyond their room.
+
+        So much about can be kept when the overload is cut off.
+        """
+        worth = sum(float(stakes.worth @ flow) for stakes, flow in zip(market.stakes, self.flows, strict=True))
+        priced = market.priced
+        return worth - float(np.maximum(self.load - market.room, 0.0)[priced] @ prices[priced])
+
 
 def traffic(market: Market, routings: Sequence[Routing], prices: FloatArray, step: Descent) -> Traffic:
     """Return the smoothed dual's value and the traffic that follows prices (R, n_links)."""
@@ -163,7 +172,7 @@ def _softplus(x: NDArray[_Real]) -> tuple[NDArray[_Real], NDArray[_Real]]:
     """Return log(1 + exp(x)) and its derivative, in the precision of ``x``."""
     small: NDArray[_Real] = np.exp(-np.abs(x))
     # Twice the exponential costs less than choosing between two forms of it; beyond the limit its inverse is 0 anyway.
-    steep: NDArray[_Real] = np.exp(np.minimum(-x, np.log(np.finfo(x.dtype).max)))
+    steep: NDArray[_Real] = np.exp(np.minimum(-x, np.log(np.finfo(x.dtype).max) - 1.0))
     return np.maximum(x, 0.0) + np.log1p(small), 1.0 / (1.0 + steep)
 
 

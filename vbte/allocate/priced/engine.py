@@ -18,22 +18,22 @@ import numpy as np
 from vbte.allocate.exact import Tools
 from vbte.allocate.fallback import shortest_path_flows
 from vbte.allocate.priced.contraction import dearest
-from vbte.allocate.priced.descent import Descent, descend
+from vbte.allocate.priced.descent import Descent, descend, traffic
 from vbte.allocate.priced.exchange import FIGURE_SHARE, exact_prices, last_priced, market_prices
 from vbte.allocate.priced.market import Group, Market, build_groups
 from vbte.allocate.priced.outlook import FLOW_KINDS, Outlook, look_out, market
 from vbte.allocate.priced.primal import Routes, cut, fitted, near_shortest
+from vbte.allocate.priced.proofs import Proofs
 from vbte.allocate.priced.refine import firmly_ordered, refinable, refined
 from vbte.allocate.priced.routing import AllPaths
 from vbte.allocate.priced.warm import carried_over
 from vbte.allocate.settle import settle
-from vbte.bounds import FULL_SHARE, StageEntry, lagrangian_bound, stage_problem, stage_value
+from vbte.bounds import FULL_SHARE, StageEntry, lagrangian_bound, stage_problem
 from vbte.errors import SolverError
 from vbte.oracle import merged_paths, select_paths
 from vbte.plan import Certificate, Limit, PathSet, Plan, Prices, Reason, Termination
 from vbte.policy import Admission, CapacityRule, StageKind
-from vbte.solve import Deadline
-from vbte.tolerance import CAPACITY_SLACK_SHARE, OPTIMALITY_GAP_SHARE
+from vbte.tolerance import CAPACITY_SLACK_SHARE
 from vbte.topology import FloatArray
 
 
@@ -49,7 +49,7 @@ class Level:
 
 #: The first descents, which only have to show which links matter. Starting hot is what makes networks converge where
 #: thousands of links have a price; where few have, the first or second shows them all.
-SCOUTS = (Level(0.5, 1e-2, 30, 0), Level(0.22, 5e-3, 40, 0), Level(0.11, 3e-3, 60, 0))
+SCOUTS = (Level(0.5, 1e-2, 30, 20), Level(0.22, 5e-3, 40, 30), Level(0.11, 3e-3, 60, 40))
 
 #: Where not all has to be carried, an earlier plan without this share of its traffic says little about who is admitted
 #: now, and over which links: looking afresh is faster than mending it.
@@ -84,9 +84,12 @@ REFINED_BELOW, WORTH_REFINING = 1.0, 0.03
 #: An earlier plan that comes out with more than this times the gap asked for says nothing about which links matter now.
 NEAR_ENOUGH = 10.0
 
-#: The first looks where thousands of links have a price and the contracted network can't show them. The scouts' traffic
-#: is as good as any there; what takes time are prices that prove it.
-WIDE = (Level(0.03, 1e-3, 40, 30), Level(0.015, 4e-4, 50, 40))
+#: The first look where thousands of links have a price and the contracted network can't show them: hotter and longer.
+WIDE = (Level(0.06, 2e-3, 60, 60), *LEVELS[1:])
+
+#: The looks there where admitted volume is all that counts. The scouts' traffic is as good as any; what takes time are
+#: prices that prove it.
+PROVING = (Level(0.03, 1e-3, 40, 30), Level(0.012, 4e-4, 70, 40), *LEVELS[3:])
 
 #: Traffic is not made into a plan when prices prove no more than this times the gap asked for, if nothing were lost.
 NEAR_PROOF = 0.9
@@ -120,6 +123,16 @@ def plan_by_prices(
     return search.best
 
 
+@dataclass(frozen=True, eq=False)
+class Fullest:
+    """Prices (R, n_links) of a market, the level that led to them, and the worth of what is carried; NaN: unknown."""
+
+    market: Market
+    prices: FloatArray
+    level: Level
+    carried: float = np.nan
+
+
 class _Search:
     """One run of the engine over the stages of classes planned together."""
 
@@ -135,8 +148,9 @@ class _Search:
         self.n_active = ACTIVE_LINKS
         self.best: Plan | None = None
         self.best_gap = np.inf
-        # Prices that proved most for a stage so far, by its label.
-        self.proofs: dict[str, Prices] = {}
+        self.fullest: Fullest | None = None
+        self._admits_alone = len(entries) == 1 and self.first.kind is StageKind.ADMITTED
+        self.proofs = Proofs(tools.oracle, tools.deadline, plan, self.entries)
         # Levels of utilisation and scale that descents proved best, and the prices that did.
         self.levels: dict[str, tuple[float, Prices]] = {}
 
@@ -158,23 +172,23 @@ class _Search:
     def _search(self, start: tuple[Outlook, FloatArray] | None) -> None:
         """Look closer and closer, from an outlook and its prices or from nothing."""
         outlook, prices, few_priced = (*start, True) if start is not None else self._scouted()
-        for level in LEVELS if few_priced else (*WIDE, *LEVELS[3:]):
+        for level in LEVELS if few_priced else PROVING if self._admits_alone else WIDE:
             found, prices = self._look(outlook, prices, level, last=level is LEVELS[-1])
             if self.best_gap <= self.goal or self._must_stop():
                 break
-            outlook = self._sharpened(self._look_out(prices.sum(axis=0)), found, prices)
+            if few_priced or not self._only_admits(found):
+                outlook = self._sharpened(self._look_out(prices.sum(axis=0)), found, prices)
 
     def _scouted(self) -> tuple[Outlook, FloatArray, bool]:
         """Return the outlook and prices of rough descents, and whether few links have a price."""
         utilization = self._plain_utilization()
         outlook = self._look_out(utilization)
-        found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
+        found = market(_doubted(outlook, self.goal), self.groups, self._slack(), FIGURE_SHARE)
         prices = self._start(found, outlook, utilization)
-        outlook = self._sharpened(outlook, found, prices)
-        found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
         few_priced = False
         for scout in SCOUTS:
-            prices = self._descend(found, prices, scout)
+            prices = self._descend(found, prices, scout, closely=self._only_admits(found))
+            self._fullest(found, prices, scout)
             outlook = self._sharpened(self._look_out(prices.sum(axis=0)), found, prices)
             few_priced = outlook.trusted and self._proves_more(outlook, found, prices)
             found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
@@ -183,29 +197,39 @@ class _Search:
             fits_by_itself = refuses and not found.least.any()
             if self._must_stop() or (few_priced and fits_by_itself):
                 break
+        if few_priced:
+            # The next descent starts from exact prices, and comes closer than any scout.
+            self.fullest = None
         return outlook, prices, few_priced
 
     def _look(self, outlook: Outlook, prices: FloatArray, level: Level, *, last: bool) -> tuple[Market, FloatArray]:
         """Look closer once, keep the plan if it is the best, and return the market looked at and its prices."""
         found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
-        step = self._step(found, level)
-        prices = self._descend(found, self._restart(found, outlook, prices, step), level)
-        dag_step = replace(step, iterations=level.dag_iterations)
-        stop = partial(self._fits, 1.5 * step.barrier + DAG_MISFIT * self.precision)
-        near = near_shortest(found, self.all_paths, prices, dag_step, stop)
+        prices = self._descend(found, self._restart(found, outlook, prices, self._step(found, level)), level)
+        # The end game makes up for what traffic lacks, and wants it cold.
+        refines = self.goal < REFINED_BELOW and refinable(found, self.before.instance)
+        fullest = Fullest(found, prices, level) if refines else self._fullest(found, prices, level)
+        must_cut = last or self._must_stop()
+        if not must_cut and not self._near_proof(outlook, found, prices, fullest):
+            self._keep(None, outlook, [(found, prices)])
+            return found, prices
+        self.fullest = None
+        dag_step = replace(self._step(fullest.market, fullest.level), iterations=fullest.level.dag_iterations)
+        stop = partial(self._fits, 1.5 * dag_step.barrier + DAG_MISFIT * self.precision)
+        near = near_shortest(fullest.market, self.all_paths, fullest.prices, dag_step, stop)
         carried = float(sum(flow.sum(dtype=np.float64) for flow in near.traffic.flows))
         # What the barrier keeps free will be filled.
-        misfit = near.misfit - step.barrier
-        refines = self.goal < REFINED_BELOW and refinable(found, self.before.instance)
+        misfit = near.misfit - dag_step.barrier
         worth_cutting = max(WORTH_REFINING if refines else 0.0, WORTH_CUTTING * self.goal)
-        if misfit > worth_cutting * carried and not last and not self._must_stop():
+        if misfit > worth_cutting * carried and not must_cut:
             self.tools.progress(f"not worth a plan yet: off by {misfit / carried:.2e}")
             return found, prices
-        smooth = [(found, prices), (found, near.prices)]
-        routes = cut(found, near)
+        smooth = [(found, prices), (fullest.market, near.prices)]
+        routes = cut(fullest.market, near)
         firm = firmly_ordered(found, self.before.instance)
         # Too many links may have a price for the contracted network to show them all.
-        guide = exact_prices(found, outlook) if outlook.trusted and self._proves_more(outlook, found, prices) else None
+        trusted = refines and outlook.trusted and self._proves_more(outlook, found, prices)
+        guide = exact_prices(found, outlook) if trusted else None
         better = refined(self.tools, firm, routes, guide, self._may_be_lost(firm, outlook)) if refines else None
         if better is not None:
             routes = better.routes
@@ -229,6 +253,40 @@ class _Search:
             if one.kind is StageKind.ADMITTED and one.priority in found.multiplier
         ]
         return 0.5 * self.goal * min((worth for worth in worths if worth > 0), default=0.0)
+
+    def _fullest(self, found: Market, prices: FloatArray, level: Level) -> Fullest:
+        """Return where most is carried since the last plan was made, overload counted off at what links cost.
+
+        Only where volume admitted is all that counts; elsewhere the present prices are as good as any.
+        """
+        here = Fullest(found, prices, level)
+        if not self._only_admits(found):
+            return here
+        spread = traffic(found, self.all_paths, prices, self._step(found, level))
+        here = replace(here, carried=spread.worth_carried(found, prices))
+        # Colder traffic is on fewer links, which is less work.
+        if self.fullest is None or here.carried >= (1.0 - LEFT_OVER * self.goal) * self.fullest.carried:
+            self.fullest = here
+        return self.fullest
+
+    def _only_admits(self, found: Market) -> bool:
+        worth = found.multiplier.get(self.first.priority, np.inf)
+        return self._admits_alone and not found.least.any() and worth < found.forced_worth
+
+    def _near_proof(self, outlook: Outlook, found: Market, prices: FloatArray, fullest: Fullest) -> bool:
+        """True when a plan of what is carried would have a gap good enough, or nothing is known of that."""
+        if not np.isfinite(fullest.carried):
+            return True
+        problem = outlook.problems[0]
+        bound = lagrangian_bound(problem, market_prices(problem, found, prices, outlook), self.tools.oracle)
+        carried = fullest.carried * float(self.first.most_gbps.sum()) / found.multiplier[problem.priority]
+        if bound is None:
+            return False
+        # Never below what the contracted network comes to, which is proven as well when there is a plan.
+        bound = float(np.nanmin([bound, outlook.certificates[0].held_at]))
+        gap = (bound - carried) / bound if bound > 0 else 0.0
+        self.tools.progress(f"prices prove a plan to about {gap:.2e}")
+        return gap <= NEAR_PROOF * self.goal
 
     def _replanned(self, previous: Plan) -> tuple[Outlook, FloatArray] | None:
         """Keep the plan that follows from an earlier one; return where to go on, None if it says too little."""
@@ -275,9 +333,12 @@ class _Search:
         ways = max(group.branching for group in self.groups)
         return replace(step, padding=max(step.padding, step.temperature * (np.log(ways) + WALK_MARGIN)))
 
-    def _descend(self, found: Market, prices: FloatArray, level: Level) -> FloatArray:
+    def _descend(self, found: Market, prices: FloatArray, level: Level, *, closely: bool = False) -> FloatArray:
         step = self._step(found, level)
-        stop = partial(self._fits, 2.0 * step.barrier + ALL_PATHS_MISFIT * self.precision)
+        allowed = 2.0 * step.barrier + ALL_PATHS_MISFIT * self.precision
+        if closely:
+            allowed = 1.5 * step.barrier + DAG_MISFIT * self.precision
+        stop = partial(self._fits, allowed)
         return descend(found, self.all_paths, prices, step, stop)
 
     def _plain_utilization(self) -> FloatArray:
@@ -420,37 +481,10 @@ class _Search:
         for one in (plan, self.best):
             if one is None:
                 continue
-            proven = self._proven(one, outlook, smooth)
+            proven = self.proofs.certified(one, outlook, smooth)
             gap = np.inf if proven.max_gap is None else proven.max_gap
             if self.best is None or gap < self.best_gap or one is self.best:
                 self.best, self.best_gap = proven, gap
-
-    def _proven(self, plan: Plan, outlook: Outlook, smooth: list[tuple[Market, FloatArray]]) -> Plan:
-        """Return the plan with certificates, each with the prices that prove most."""
-        certificates = list(self.before.certificates)
-        for entry, known in zip(self.entries, outlook.certificates, strict=True):
-            problem = stage_problem(plan.instance, entry, tuple(certificates), self.loads)
-            value = stage_value(problem, plan)
-            sign = 1.0 if problem.kind in (StageKind.ADMITTED, StageKind.CONCURRENT) else -1.0
-            at_hand = [known.prices, self.proofs.get(problem.label)]
-            if problem.kind in FLOW_KINDS:
-                # Where nothing is scarce, shortest paths are the bound.
-                at_hand.append(Prices(np.zeros_like(self.loads[:, 0])))
-            at_hand += [market_prices(problem, found, prices, outlook) for found, prices in smooth]
-            best: tuple[Prices | None, float | None] = (None, None)
-            for prices in at_hand:
-                bound = None if prices is None else lagrangian_bound(problem, prices, self.tools.oracle)
-                if bound is not None and (best[1] is None or sign * bound < sign * best[1]):
-                    best = (prices, bound)
-            if best[0] is not None:
-                self.proofs[problem.label] = best[0]
-            proven = replace(known, value=value, reached=value, held_at=value, prices=best[0], bound=best[1])
-            optimal = proven.gap is not None and proven.gap <= OPTIMALITY_GAP_SHARE
-            limit = Limit.NONE if optimal else _limit(self.tools.deadline)
-            certificates.append(
-                replace(proven, termination=Termination(Reason.OPTIMAL if optimal else Reason.FEASIBLE, limit))
-            )
-        return replace(plan, certificates=tuple(certificates))
 
 
 def _admits_all(outlook: Outlook, index: int) -> bool:
@@ -463,10 +497,18 @@ def _admits_all(outlook: Outlook, index: int) -> bool:
     return not later and one.held_at >= FULL_SHARE * whole
 
 
-def _limit(deadline: Deadline) -> Limit:
-    if deadline.interrupted:
-        return Limit.INTERRUPT
-    return Limit.TIME if deadline.remaining_s <= 0 else Limit.NONE
+def _doubted(outlook: Outlook, share: float) -> Outlook:
+    """Return the outlook with a ``share`` refused where the contracted network admits everybody.
+
+    If that proves false, prices that were to make room for everybody at any cost would be no start for others.
+    """
+    return replace(
+        outlook,
+        certificates=tuple(
+            replace(one, held_at=(1.0 - share) * one.held_at) if _admits_all(outlook, index) else one
+            for index, one in enumerate(outlook.certificates)
+        ),
+    )
 
 
 def _keeps_limits(plan: Plan) -> bool:

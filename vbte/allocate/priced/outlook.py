@@ -249,6 +249,8 @@ def _mean_path(problem: StageProblem, groups: tuple[Group, ...], figure: FloatAr
 
 def _dearest_path(found: Market, instance: Instance) -> float:
     """Return the largest base price of any commodity's cheapest path."""
+    if not found.base.any():
+        return 0.0
     return max(
         (
             float(path_prices(instance, group.graph, group.commodities, np.minimum(found.base, 1.0)).max(initial=0.0))

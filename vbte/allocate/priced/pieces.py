@@ -23,9 +23,9 @@ WHOLE_SHARE = 1e-4
 #: A part smaller than this share of its piece is left with the largest part.
 _LEAST_PART = 1e-3
 
-#: Columns by which the table of steps grows, and the part of its rows by which it does.
+#: Columns by which the table of steps grows, and the part of its rows by which it does, or has to spare at first.
 _STEPS = 32
-_GROWTH = 8
+_GROWTH = 2
 
 
 class Pieces:
@@ -36,11 +36,12 @@ class Pieces:
 
     def __init__(self, cell: IndexArray, amount: FloatArray, dtype: type[np.signedinteger]) -> None:
         self.count = len(cell)
-        self.commodity = np.arange(len(cell))
-        self.cell = cell.copy()
-        self.amount = amount
-        self.hops = np.zeros(len(cell), dtype=np.intp)
-        self.steps = np.zeros((len(cell), _STEPS), dtype=dtype)
+        spare = len(cell) // _GROWTH
+        self.commodity = np.arange(self.count + spare)
+        self.cell = np.concatenate([cell, np.zeros(spare, dtype=np.intp)])
+        self.amount = np.concatenate([amount, np.zeros(spare)])
+        self.hops = np.zeros(self.count + spare, dtype=np.intp)
+        self.steps = np.zeros((self.count + spare, _STEPS), dtype=dtype)
 
     def divide(self, piece: IndexArray, amount: FloatArray) -> IndexArray:
         """Split ``amount`` off each ``piece`` (one may occur several times); return the numbers of the new pieces."""
@@ -98,24 +99,32 @@ def cut_into_paths(spread: DagSpread, flow: Float32Array, room: FloatArray, seed
     dtype = np.int16 if len(room) < 2**15 else np.int32
     pieces = Pieces(dag.source_cell[sent], flow[sent].astype(np.float64), dtype)
     cutter = _Cutter(spread, room, np.random.default_rng(seed))
-    # Pieces that have not arrived.
-    active = np.arange(len(sent))
-    turn = np.full(dag.n_cells, dag.n_waves, dtype=np.int32)
+    # The wave in which a cell's pieces move on; a cell that none leaves comes after all, and arrival last.
+    turn = np.full(dag.n_cells, dag.n_waves, dtype=np.int16 if dag.n_waves < 2**15 - 1 else np.int32)
     for wave in range(dag.n_waves):
         turn[dag.tail[dag.wave[wave] : dag.wave[wave + 1]]] = wave
-    arrived = np.zeros(dag.n_cells, dtype=np.bool_)
-    arrived[dag.arrival_cell] = True
-    for wave in range(dag.n_waves):
-        mine = turn[pieces.cell[active]] == wave
-        moving, waiting = active[mine], active[~mine]
-        if not len(moving):
-            continue
-        moving, arc = cutter.choose(pieces, moving)
-        pieces.move(moving, dag.link[arc], dag.head[arc])
-        active = np.concatenate([waiting, moving[~arrived[pieces.cell[moving]]]])
+    turn[dag.arrival_cell] = dag.n_waves + 1
+    waiting: list[list[IndexArray]] = [[] for _ in range(dag.n_waves + 2)]
+    moved = np.arange(len(sent))
+    for wave in range(dag.n_waves + 1):
+        _await(waiting, moved, turn[pieces.cell[moved]])
+        moved = np.concatenate([*waiting[wave], np.empty(0, dtype=np.intp)])
+        waiting[wave] = []
+        if wave < dag.n_waves and len(moved):
+            moved, arc = cutter.choose(pieces, moved)
+            pieces.move(moved, dag.link[arc], dag.head[arc])
     # What never found its way (a destination out of reach) carries nothing.
-    pieces.hops[active] = 0
+    pieces.hops[moved] = 0
     return pieces.paths(dag.group.commodities[sent])
+
+
+def _await(waiting: list[list[IndexArray]], piece: IndexArray, turn: NDArray[np.signedinteger]) -> None:
+    """Let each ``piece`` wait for its ``turn``."""
+    order = np.argsort(turn, kind="stable")
+    piece, turn = piece[order], turn[order]
+    first = np.flatnonzero(np.r_[True, turn[1:] != turn[:-1]])[: len(piece)]
+    for some, wave in zip(np.split(piece, first[1:]), turn[first].tolist(), strict=False):
+        waiting[wave].append(some)
 
 
 class _Cutter:
@@ -136,32 +145,38 @@ class _Cutter:
         self._ends = np.minimum(total - before[self._run], 1.0)
         self._ends[dag.run[1:] - 1] = 1.0
         self._room = room[dag.link]
+        self._least_room = float(self._room.min(initial=np.inf))
 
     def choose(self, pieces: Pieces, moving: IndexArray) -> tuple[IndexArray, IndexArray]:
         """Return the pieces that move, divided ones included, and the arc that each takes."""
-        arc = self._first[pieces.cell[moving]]
-        fork = np.flatnonzero(self._ways[pieces.cell[moving]] > 1)
+        cell = pieces.cell[moving]
+        arc = self._first[cell]
+        fork = np.flatnonzero(self._ways[cell] > 1)
         if not len(fork):
             return moving, arc
-        order = fork[np.argsort(pieces.cell[moving[fork]], kind="stable")]
+        order = fork[_sorted_by(cell[fork])]
         piece = moving[order]
-        first, ways = arc[order], self._ways[pieces.cell[piece]]
-        begin, end = _strip(first, pieces.amount[piece])
-        at = begin + (end - begin) * self._chance.random(len(piece))
-        arc[order] = self._arc_at(first, ways, at)
+        amount, first, ways = pieces.amount[piece], arc[order], self._ways[cell[order]]
+        begin, end = _strip(first, amount)
+        arc[order] = self._arc_at(first, ways, begin + (end - begin) * self._chance.random(len(piece)))
+        large = np.flatnonzero(amount > WHOLE_SHARE * self._least_room)
+        first, ways, begin, end = first[large], ways[large], begin[large], end[large]
         low, high = self._arc_at(first, ways, begin), self._arc_at(first, ways, np.nextafter(end, 0.0))
-        large = pieces.amount[piece] > WHOLE_SHARE * np.minimum(self._room[low], self._room[high])
-        large &= high > low
-        if not large.any():
+        met = (high > low) & (amount[large] > WHOLE_SHARE * np.minimum(self._room[low], self._room[high]))
+        if not met.any():
             return moving, arc
-        parts = self._parts(low[large], high[large], begin[large], end[large])
-        return self._divided(pieces, moving, arc, order[large], parts)
+        parts = self._parts(low[met], high[met], begin[met], end[met])
+        return self._divided(pieces, moving, arc, order[large[met]], parts)
 
     def _arc_at(self, first: IndexArray, ways: IntArray, at: FloatArray) -> IndexArray:
-        """Return the arc whose part of the strip holds a point in [0, 1)."""
-        arc = first.copy()
-        for step in range(1, int(ways.max())):
-            arc += (step < ways) & (self._ends[np.minimum(first + step - 1, len(self._ends) - 1)] <= at)
+        """Return the arc whose part of the strip holds a point in [0, 1); there are two ways at least."""
+        arc: IndexArray = first + (self._ends[first] <= at)
+        more = np.flatnonzero(ways > 2)
+        step = 1
+        while len(more):
+            arc[more] += self._ends[first[more] + step] <= at[more]
+            step += 1
+            more = more[ways[more] > step + 1]
         return arc
 
     def _parts(
@@ -194,6 +209,16 @@ class _Cutter:
         amount = share[others] * pieces.amount[piece]
         new = pieces.divide(piece, amount)
         return np.concatenate([moving, new]), np.concatenate([arc, of_part[others]])
+
+
+def _sorted_by(cell: IndexArray) -> IndexArray:
+    """Return the stable order by cell."""
+    # Numbers that all differ may be sorted in any way, and that is far quicker than a stable order of equal ones.
+    bits = max(len(cell), 1).bit_length()
+    if int(cell.max(initial=0)).bit_length() + bits > 62:
+        return np.argsort(cell, kind="stable")
+    order: IndexArray = np.sort((cell << bits) | np.arange(len(cell))) & ((1 << bits) - 1)
+    return order
 
 
 def _strip(first: IndexArray, amount: FloatArray) -> tuple[FloatArray, FloatArray]:

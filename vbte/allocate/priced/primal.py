@@ -22,6 +22,12 @@ from vbte.topology import BoolArray, FloatArray
 #: Rounds in which leftovers get new paths over links that still have room.
 REROUTE_ROUNDS = 3
 
+#: A round that gains no more than this share of what may be left is the last.
+_LITTLE = 0.03
+
+#: Share of the leftovers, largest first, that get a new path in one round.
+_MOST_MISSING = 0.8
+
 #: A leftover below this share of its commodity's volume is not worth a new path.
 _LEFT_OVER = 1e-6
 
@@ -95,10 +101,18 @@ def fitted(instance: Instance, oracle: PathOracle, found: Market, routes: Routes
         paths = merged_paths([paths, extra])
         fresh = np.concatenate([np.zeros(len(flow), dtype=np.bool_), np.ones(len(extra), dtype=np.bool_)])[order]
         flow = np.concatenate([flow, np.zeros(len(extra))])[order]
+        before = float(flow.sum())
         flow = _fit(instance, found, paths, flow, enough, fresh)
+        if not _must_carry(found) and float(flow.sum()) - before <= _LITTLE * enough:
+            break
     if found.least.any():
         flow = _evened_out(instance, found, paths, flow)
     return Routes(paths, flow, routes.prices)
+
+
+def _must_carry(found: Market) -> bool:
+    """True when some volume may not be refused."""
+    return bool(found.least.any() or (found.worth >= found.forced_worth).any())
 
 
 def _evened_out(instance: Instance, found: Market, paths: PathSet, flow: FloatArray) -> FloatArray:
@@ -182,13 +196,16 @@ def _new_paths(instance: Instance, oracle: PathOracle, found: Market, routes: Ro
             mine = full | (load[c] >= found.room[group.row] * (1 - 1e-9)) if group.row else full
             weights[c] = np.where(mine, BLOCKED_PRICE, found.weight(group, routes.prices, 1e-6))
     worth = np.where(found.least > carried, found.forced_worth, found.worth)
-    cheapest = oracle.cheapest(weights, left)
-    price = np.full(instance.n_commodities, np.inf)
-    price[left] = cheapest.price
-    affordable = price < np.minimum(worth, BLOCKED_PRICE)
-    if float((found.volume - carried)[affordable].sum()) <= enough:
-        affordable[:] = False
-    return select_paths(cheapest.paths, np.flatnonzero(affordable[cheapest.paths.commodity]))
+    affordable = left[oracle.prices(weights, left) < np.minimum(worth, BLOCKED_PRICE)[left]]
+    missing = (found.volume - carried)[affordable]
+    if not float(missing.sum()) > enough:
+        return select_paths(routes.paths, np.empty(0, dtype=np.intp))
+    if not _must_carry(found):
+        # Many small ones would take as much time again and hardly find room.
+        largest = np.argsort(-missing, kind="stable")
+        most = np.searchsorted(np.cumsum(missing[largest]), _MOST_MISSING * float(missing.sum())) + 1
+        affordable = np.sort(affordable[largest[:most]])
+    return oracle.cheapest(weights, affordable).paths
 
 
 def _may_have_more(instance: Instance, routes: Routes) -> BoolArray:
