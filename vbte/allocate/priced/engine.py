@@ -91,6 +91,9 @@ WIDE = (Level(0.06, 2e-3, 60, 60), *LEVELS[1:])
 #: prices that prove it.
 PROVING = (Level(0.03, 1e-3, 40, 30), Level(0.012, 4e-4, 70, 40), *LEVELS[3:])
 
+#: For smaller gaps the end game follows there, too: it takes a while where thousands of links have a price.
+PROVED_ABOVE = 1e-3
+
 #: Traffic is not made into a plan when prices prove no more than this times the gap asked for, if nothing were lost.
 NEAR_PROOF = 0.9
 
@@ -149,7 +152,9 @@ class _Search:
         self.best: Plan | None = None
         self.best_gap = np.inf
         self.fullest: Fullest | None = None
-        self._admits_alone = len(entries) == 1 and self.first.kind is StageKind.ADMITTED
+        # Admitted volume is all that counts, at a gap that fitting alone can reach; and many links have a price.
+        alone = len(entries) == 1 and self.first.kind is StageKind.ADMITTED
+        self.traffic_counts, self.proving = alone and gap >= PROVED_ABOVE, False
         self.proofs = Proofs(tools.oracle, tools.deadline, plan, self.entries)
         # Levels of utilisation and scale that descents proved best, and the prices that did.
         self.levels: dict[str, tuple[float, Prices]] = {}
@@ -172,11 +177,12 @@ class _Search:
     def _search(self, start: tuple[Outlook, FloatArray] | None) -> None:
         """Look closer and closer, from an outlook and its prices or from nothing."""
         outlook, prices, few_priced = (*start, True) if start is not None else self._scouted()
-        for level in LEVELS if few_priced else PROVING if self._admits_alone else WIDE:
+        self.proving = self.traffic_counts and not few_priced
+        for level in LEVELS if few_priced else PROVING if self.proving else WIDE:
             found, prices = self._look(outlook, prices, level, last=level is LEVELS[-1])
             if self.best_gap <= self.goal or self._must_stop():
                 break
-            if few_priced or not self._only_admits(found):
+            if not self.proving:
                 outlook = self._sharpened(self._look_out(prices.sum(axis=0)), found, prices)
 
     def _scouted(self) -> tuple[Outlook, FloatArray, bool]:
@@ -207,7 +213,7 @@ class _Search:
         found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
         prices = self._descend(found, self._restart(found, outlook, prices, self._step(found, level)), level)
         # The end game makes up for what traffic lacks, and wants it cold.
-        refines = self.goal < REFINED_BELOW and refinable(found, self.before.instance)
+        refines = not self.proving and self.goal < REFINED_BELOW and refinable(found, self.before.instance)
         fullest = Fullest(found, prices, level) if refines else self._fullest(found, prices, level)
         must_cut = last or self._must_stop()
         if not must_cut and not self._near_proof(outlook, found, prices, fullest):
@@ -271,7 +277,7 @@ class _Search:
 
     def _only_admits(self, found: Market) -> bool:
         worth = found.multiplier.get(self.first.priority, np.inf)
-        return self._admits_alone and not found.least.any() and worth < found.forced_worth
+        return self.traffic_counts and not found.least.any() and worth < found.forced_worth
 
     def _near_proof(self, outlook: Outlook, found: Market, prices: FloatArray, fullest: Fullest) -> bool:
         """True when a plan of what is carried would have a gap good enough, or nothing is known of that."""
