@@ -70,11 +70,11 @@ def test_usage_errors_are_told(diamond: Path) -> None:
 
 
 def test_tables_that_do_something_else_are_refused(diamond: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vbte.failover.repair import Repair
+    from vbte.failover.shares import Sharing
 
-    whole = Repair.shares
+    whole = Sharing.among
     # The arrays' own fault: members that are down keep their share.
-    monkeypatch.setattr(Repair, "shares", lambda self, failed: whole(self, failed & False))
+    monkeypatch.setattr(Sharing, "among", lambda self, chosen, lives: whole(self, chosen, lives | True))
     refused = vbte("whatif", diamond)
     assert refused.exit_code == 5
     assert "the walk of the files differs" in refused.stdout
