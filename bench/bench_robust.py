@@ -27,7 +27,7 @@ from vbte.demands import DemandMatrix
 from vbte.instance import build_instance
 from vbte.oracle import PathOracle
 from vbte.policy import CandidateKind, CandidatePaths, PlanningModel
-from vbte.survival import Survival
+from vbte.protection.survival import Survival
 from vbte.topology import Topology
 
 BENCHMARK = Benchmark("robust", "Plans that survive every single cable, against rows for scenarios and fixed tunnels.")

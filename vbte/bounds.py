@@ -13,8 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from vbte.availability import availabilities, available_unit_prices, most_spared
-from vbte.backups import backups_of, cheapest_pairs, is_dedicated
 from vbte.fair_shares import fair_shares
 from vbte.instance import Instance
 from vbte.oracle import PathOracle, link_figure
@@ -30,10 +28,12 @@ from vbte.policy import (
     Stage,
     StageKind,
 )
-from vbte.reservations import class_link_committed_gbps, class_link_most_gbps
-from vbte.route_sets import route_sets
-from vbte.sharing import cheapest_sharing_pairs, scenario_prices
-from vbte.survival import robust_unit_prices, survivals
+from vbte.protection.availability import availabilities, available_unit_prices, most_spared
+from vbte.protection.backups import backups_of, cheapest_pairs, is_dedicated
+from vbte.protection.reservations import class_link_committed_gbps, class_link_most_gbps
+from vbte.protection.route_sets import route_sets
+from vbte.protection.sharing import cheapest_sharing_pairs, scenario_prices
+from vbte.protection.survival import robust_unit_prices, survivals
 from vbte.tolerance import DEMAND_SLACK_SHARE
 from vbte.topology import BoolArray, FloatArray, Topology
 

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from vbte.backup_proof import backup_faults
 from vbte.bounds import StageProblem, lagrangian_bound, loads_before, stage_problem, stage_sequence, stage_value
 from vbte.delta import delta_faults
 from vbte.errors import InputError, InputWarning
@@ -27,7 +26,8 @@ from vbte.oracle import PathOracle, keeps_bounds, path_faults
 from vbte.paths.igp import igp_loads
 from vbte.plan import Certificate, Fairness, Plan, Reason, relative_gap
 from vbte.policy import VOLUME_STAGES, Admission, CapacityRule, Split, StageKind
-from vbte.promise_proof import promise_faults
+from vbte.protection.backup_proof import backup_faults
+from vbte.protection.proof import promise_faults
 from vbte.read.plan_file import read_plan
 from vbte.report.outcome import disagreement
 from vbte.report.summary import summarize, summary_bytes

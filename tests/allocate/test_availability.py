@@ -14,12 +14,12 @@ from toys import ADMITTED, CONCURRENT, MLU, bounds, cable, demands, instance, ne
 
 from vbte.allocate import available_milp
 from vbte.allocate.run import allocate
-from vbte.availability import availabilities, most_spared, percentile_gbps
 from vbte.bounds import lagrangian_bound, loads_before, stage_problem, stage_sequence
 from vbte.errors import InfeasibleError, InputError
 from vbte.oracle import PathOracle
 from vbte.plan import Plan, Prices, Reason, SurvivalPrices
 from vbte.proof import check_plan
+from vbte.protection.availability import availabilities, most_spared, percentile_gbps
 from vbte.solve import SolverProfile
 
 

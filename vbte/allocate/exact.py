@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vbte.allocate.available import availability_rows
-from vbte.allocate.back_up import pairs_for
 from vbte.allocate.columns import appended, path_keys
 from vbte.allocate.decompose import decompose
-from vbte.allocate.promise import Asked, Promise, Rows
-from vbte.allocate.robust import robust_columns
+from vbte.allocate.protected.available import availability_rows
+from vbte.allocate.protected.back_up import pairs_for
+from vbte.allocate.protected.promise import Asked, Promise, Rows
+from vbte.allocate.protected.robust import robust_columns
 from vbte.bounds import StageProblem, link_weights, weights_each
 from vbte.errors import InfeasibleError, SolverError
 from vbte.formulation.constraints import hold_row, matrix_of, scaled_figure

@@ -8,7 +8,6 @@ from itertools import groupby
 
 import numpy as np
 
-from vbte.allocate.available_sets import solve_with_states
 from vbte.allocate.certify import certified, overall
 from vbte.allocate.exact import Progress, StagedProgram, StageOutcome, Tools, path_flows
 from vbte.allocate.fallback import shortest_path_flows
@@ -18,7 +17,8 @@ from vbte.allocate.max_min import solve_max_min
 from vbte.allocate.priced.engine import plan_by_prices
 from vbte.allocate.priced.fair import plan_fairly
 from vbte.allocate.priced.scope import n_link_flows, unsupported
-from vbte.allocate.promise import Kept
+from vbte.allocate.protected.available_sets import solve_with_states
+from vbte.allocate.protected.promise import Kept
 from vbte.allocate.settle import settle
 from vbte.bounds import FULL_SHARE, StageEntry, StageProblem, loads_before, stage_problem, stage_sequence
 from vbte.errors import InputError, SolverError

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.sparse import csc_array
 
-from vbte.availability import is_available
 from vbte.bounds import StageProblem
 from vbte.formulation.constraints import (
     Terms,
@@ -24,8 +23,9 @@ from vbte.formulation.constraints import (
 from vbte.formulation.layout import Layout
 from vbte.plan import PathSet, Prices
 from vbte.policy import StageKind
+from vbte.protection.availability import is_available
+from vbte.protection.survival import is_robust
 from vbte.solve import LinearProgram
-from vbte.survival import is_robust
 from vbte.topology import FloatArray
 
 NO_PATHS = PathSet(np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32))

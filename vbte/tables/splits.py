@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from vbte.device_limits import DeviceLimits
 from vbte.oracle import Positions, select_paths, sorted_rows
-from vbte.pair_rows import joined_pairs
 from vbte.paths.igp import IgpRouting, ecmp_flows
 from vbte.plan import PathSet, Plan
+from vbte.protection.pair_rows import joined_pairs
 from vbte.quantise import Weights, quantise
 from vbte.tables.commodities import BPS_PER_GBPS
 from vbte.tables.fallback import igp_serves

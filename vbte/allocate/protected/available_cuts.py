@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vbte.availability import Availability, Indices
+from vbte.protection.availability import Availability, Indices
 from vbte.topology import FloatArray
 
 #: A row counts as broken when it lacks more than this share of what it bounds.

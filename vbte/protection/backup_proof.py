@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from vbte.backups import Backups, backups_of
 from vbte.oracle import PathOracle, Positions, keeps_bounds, path_faults, select_paths
 from vbte.plan import PathSet, Plan
+from vbte.protection.backups import Backups, backups_of
 from vbte.tolerance import DEMAND_SLACK_SHARE
 from vbte.topology import BoolArray
 

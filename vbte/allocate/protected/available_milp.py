@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import coo_array, csc_array, csr_array
 
-from vbte.allocate.available import AvailabilityRows, left_out_of
 from vbte.allocate.exact import StagedProgram, StageOutcome
 from vbte.allocate.integer import in_true_units
-from vbte.availability import Availability, Indices
+from vbte.allocate.protected.available import AvailabilityRows, left_out_of
 from vbte.formulation.constraints import Terms, joined, matrix_of
 from vbte.plan import Reason, Termination
 from vbte.policy import StageKind
+from vbte.protection.availability import Availability, Indices
+from vbte.protection.survival import at_pairs
 from vbte.solve import Backend, LinearProgram, SolverProfile, solve
-from vbte.survival import at_pairs
 from vbte.topology import BoolArray, FloatArray
 
 #: Choices beyond which no MILP is tried, and nodes after which one is stopped: no clock, so that bytes stay the same.

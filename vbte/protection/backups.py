@@ -14,13 +14,13 @@ from scipy.sparse import csr_array
 
 from vbte.instance import ClassRules
 from vbte.oracle import PathOracle, Positions, keeps_bounds
-from vbte.pair_rows import CheapestPairs, path_set, split_pairs
 from vbte.paths.candidates import CandidatePaths, Path
 from vbte.paths.pairs import DisjointPairs
 from vbte.plan import PathSet
 from vbte.policy import BackupProtection, Protection
+from vbte.protection.pair_rows import CheapestPairs, path_set, split_pairs
+from vbte.protection.survival import Survival, at_pairs
 from vbte.scenarios import Family
-from vbte.survival import Survival, at_pairs
 from vbte.topology import BoolArray, FloatArray
 
 #: How many of the cheapest paths are tried as the first of a pair where risks are not cables or nodes.

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vbte.backups import Backups, backups_of
 from vbte.instance import Instance
 from vbte.oracle import PathOracle
 from vbte.plan import PathSet, Plan, link_sums
+from vbte.protection.backups import Backups, backups_of
 from vbte.topology import FloatArray
 
 #: Positions of pairs, of scenarios and of links, (n,) each.

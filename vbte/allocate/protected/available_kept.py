@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vbte.allocate.promise import Kept
+from vbte.allocate.protected.promise import Kept
 from vbte.allocate.settle import settle
-from vbte.availability import Availability, common_gbps, percentile_gbps
 from vbte.oracle import PathOracle
 from vbte.plan import PathSet
+from vbte.protection.availability import Availability, common_gbps, percentile_gbps
 from vbte.tolerance import DEMAND_SLACK_SHARE
 from vbte.topology import FloatArray
 

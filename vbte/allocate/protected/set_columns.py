@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbte.allocate.columns import path_keys
-from vbte.allocate.promise import Asked, Kept, Rows
-from vbte.allocate.reserve import reserve
+from vbte.allocate.protected.promise import Asked, Kept, Rows
+from vbte.allocate.protected.reserve import reserve
 from vbte.formulation.layout import Layout
 from vbte.oracle import Cheapest, PathOracle, merged_paths, select_paths
 from vbte.plan import PathSet, Prices
-from vbte.route_sets import RouteSets, split_route_sets, worth_of
+from vbte.protection.route_sets import RouteSets, split_route_sets, worth_of
 from vbte.topology import FloatArray
 
 

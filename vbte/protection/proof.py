@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from vbte.availability import Availability, availabilities, common_gbps, percentile_gbps
 from vbte.oracle import PathOracle
 from vbte.plan import Plan
 from vbte.policy import CapacityRule
-from vbte.reservations import class_link_committed_gbps, class_link_most_gbps
-from vbte.survival import survivals, what_is_left
+from vbte.protection.availability import Availability, availabilities, common_gbps, percentile_gbps
+from vbte.protection.reservations import class_link_committed_gbps, class_link_most_gbps
+from vbte.protection.survival import survivals, what_is_left
 from vbte.tolerance import CAPACITY_SLACK_SHARE, DEMAND_SLACK_SHARE
 from vbte.topology import FloatArray
 

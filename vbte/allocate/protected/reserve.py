@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vbte.allocate.protected.weigh import share_that_fits, weighed
 from vbte.allocate.settle import settle
-from vbte.allocate.weigh import share_that_fits, weighed
 from vbte.bounds import StageProblem
 from vbte.plan import PathSet
 from vbte.policy import Admission
-from vbte.survival import Survival, what_is_left
+from vbte.protection.survival import Survival, what_is_left
 from vbte.tolerance import DEMAND_SLACK_SHARE
 from vbte.topology import FloatArray
 

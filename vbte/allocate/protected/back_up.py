@@ -10,21 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbte.allocate.columns import path_keys
-from vbte.allocate.promise import Asked, Kept, Rows
+from vbte.allocate.protected.promise import Asked, Kept, Rows
+from vbte.allocate.protected.shared_rows import SharedRows
+from vbte.allocate.protected.weigh import Loads, share_that_fits, weighed
 from vbte.allocate.settle import settle
-from vbte.allocate.shared_rows import SharedRows
-from vbte.allocate.weigh import Loads, share_that_fits, weighed
-from vbte.backups import Backups, backups_of, cheapest_pairs
 from vbte.bounds import StageProblem
 from vbte.errors import InputError
 from vbte.formulation.layout import Layout
 from vbte.oracle import Cheapest, PathOracle, merged_paths, select_paths
-from vbte.pair_rows import order_pairs, split_pairs
 from vbte.plan import PathSet, Prices
 from vbte.policy import Admission
-from vbte.reservations import committed_gbps
-from vbte.sharing import cheapest_sharing_pairs, scenario_prices
-from vbte.survival import first_severed, parts_of
+from vbte.protection.backups import Backups, backups_of, cheapest_pairs
+from vbte.protection.pair_rows import order_pairs, split_pairs
+from vbte.protection.reservations import committed_gbps
+from vbte.protection.sharing import cheapest_sharing_pairs, scenario_prices
+from vbte.protection.survival import first_severed, parts_of
 from vbte.tolerance import DUST_SHARE
 from vbte.topology import FloatArray
 

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
-from vbte.allocate.promise import NewRows
-from vbte.backups import Backups
+from vbte.allocate.protected.promise import NewRows
 from vbte.formulation.constraints import Terms, matrix_of, path_columns
 from vbte.formulation.layout import Layout
-from vbte.pair_rows import split_pairs
 from vbte.plan import PathSet, Prices, SharingPrices
-from vbte.reservations import activations
+from vbte.protection.backups import Backups
+from vbte.protection.pair_rows import split_pairs
+from vbte.protection.reservations import activations
 from vbte.solve import LinearProgram
 from vbte.topology import FloatArray
 

@@ -16,9 +16,9 @@ from scipy.sparse import csc_array, csr_array
 
 from vbte.allocate.columns import path_keys
 from vbte.allocate.forms import distinct_paths
-from vbte.allocate.promise import Asked, Kept, NewRows
-from vbte.allocate.reserve import reserve
-from vbte.allocate.set_columns import SetColumns
+from vbte.allocate.protected.promise import Asked, Kept, NewRows
+from vbte.allocate.protected.reserve import reserve
+from vbte.allocate.protected.set_columns import SetColumns
 from vbte.bounds import StageProblem
 from vbte.errors import InputError
 from vbte.formulation.constraints import Terms, joined, matrix_of
@@ -26,9 +26,9 @@ from vbte.formulation.layout import Layout
 from vbte.oracle import Cheapest, PathOracle, merged_paths, select_paths
 from vbte.plan import NO_SURVIVAL_PRICES, PathSet, Prices, SurvivalPrices
 from vbte.policy import RobustProtection
-from vbte.route_sets import route_sets
+from vbte.protection.route_sets import route_sets
+from vbte.protection.survival import Survival, at_pairs, cheapest_surviving, first_severed, parts_of, survivals
 from vbte.solve import LinearProgram
-from vbte.survival import Survival, at_pairs, cheapest_surviving, first_severed, parts_of, survivals
 from vbte.topology import FloatArray
 
 #: A row counts as broken when it lacks more than this share of the commodity's volume.

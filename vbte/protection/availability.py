@@ -19,8 +19,8 @@ from vbte.errors import InputError
 from vbte.oracle import PathOracle, Positions, merged_paths, select_paths
 from vbte.plan import PathSet, SurvivalPrices
 from vbte.policy import AvailabilityProtection, Protection
+from vbte.protection.survival import Survival, at_pairs, parts_of, proven_prices
 from vbte.scenarios import likely_states, stated_components
-from vbte.survival import Survival, at_pairs, parts_of, proven_prices
 from vbte.tolerance import PROBABILITY_SLACK
 from vbte.topology import FloatArray
 

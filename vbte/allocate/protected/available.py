@@ -16,20 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
-from vbte.allocate.available_cuts import BROKEN_SHARE, Cuts, Shortfall, joint_cuts, single_cuts, stacked
-from vbte.allocate.available_kept import promise
 from vbte.allocate.columns import path_keys
 from vbte.allocate.forms import candidate_set, distinct_paths
-from vbte.allocate.promise import Asked, Kept, NewRows
-from vbte.availability import Availability, Indices, availabilities, reject_unreachable
+from vbte.allocate.protected.available_cuts import BROKEN_SHARE, Cuts, Shortfall, joint_cuts, single_cuts, stacked
+from vbte.allocate.protected.available_kept import promise
+from vbte.allocate.protected.promise import Asked, Kept, NewRows
 from vbte.bounds import StageProblem
 from vbte.formulation.constraints import Terms, joined, matrix_of
 from vbte.formulation.layout import Layout
 from vbte.oracle import Cheapest, PathOracle, merged_paths
 from vbte.plan import NO_SURVIVAL_PRICES, PathSet, Prices, SurvivalPrices
 from vbte.policy import CandidateKind, CandidatePaths
+from vbte.protection.availability import Availability, Indices, availabilities, reject_unreachable
+from vbte.protection.survival import at_pairs, cheapest_surviving
 from vbte.solve import LinearProgram, Session
-from vbte.survival import at_pairs, cheapest_surviving
 from vbte.topology import FloatArray
 
 #: Paths of each commodity to start with, beside those that live in likely states: choices need them to choose from.

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vbte.backups import PRIMARIES_TRIED, Backups, nudged
 from vbte.oracle import Positions, keeps_bounds
-from vbte.pair_rows import CheapestPairs, path_set
 from vbte.paths.candidates import CandidatePaths, Path
 from vbte.plan import PathSet, SharingPrices
+from vbte.protection.backups import PRIMARIES_TRIED, Backups, nudged
+from vbte.protection.pair_rows import CheapestPairs, path_set
 from vbte.topology import FloatArray
 
 #: Relative difference below which a pair is as cheap as its bound.

@@ -15,7 +15,7 @@ from vbte.oracle import PathOracle, Positions
 from vbte.paths.graph import LinkGraph
 from vbte.paths.route_flows import Pairs, RiskGraph, RouteFlows, cheapest_units, routes
 from vbte.plan import PathSet
-from vbte.survival import Survival, survivals
+from vbte.protection.survival import Survival, survivals
 from vbte.topology import FloatArray, IntArray
 
 

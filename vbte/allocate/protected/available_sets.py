@@ -13,12 +13,12 @@ from dataclasses import replace
 import numpy as np
 from scipy.sparse import csr_array
 
-from vbte.allocate.available import AvailabilityRows, left_out_of
-from vbte.allocate.available_milp import choose_states
 from vbte.allocate.exact import StagedProgram, StageOutcome
-from vbte.availability import Availability, Indices
+from vbte.allocate.protected.available import AvailabilityRows, left_out_of
+from vbte.allocate.protected.available_milp import choose_states
 from vbte.plan import NO_SURVIVAL_PRICES, Reason, Termination
 from vbte.policy import VOLUME_STAGES
+from vbte.protection.availability import Availability, Indices
 from vbte.tolerance import OPTIMALITY_GAP_SHARE
 from vbte.topology import FloatArray
 

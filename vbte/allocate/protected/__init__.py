@@ -1,0 +1,1 @@
+"""Columns and rows by which the exact engine plans protected classes."""
