@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import ADMITTED, CONCURRENT, MLU, bounds, cable, demands, instance, network, of_class, plan, values
 
-from vbte.allocate import available_milp
+from vbte.allocate.protected import available_milp
 from vbte.allocate.run import allocate
 from vbte.bounds import lagrangian_bound, loads_before, stage_problem, stage_sequence
 from vbte.errors import InfeasibleError, InputError
