@@ -191,7 +191,7 @@ def test_the_slope_of_a_market_in_tiers_is_the_room_left() -> None:
     volume = question.problem.most_gbps
     market = tiered_market(question.problem, question.groups, [(0.3 * volume, 100.0), (0.7 * volume, 1.0)])
     routings = [AllPaths(group) for group in question.groups]
-    step = step_of(market, 1.5, 0.3, 0.0, 1)
+    step = step_of(market, 0.3, 0.0, 1)
     prices = np.random.default_rng(0).uniform(0.2, 0.8, market.room.shape)
     found = tiered_traffic(market, routings, prices, step)
     for link in range(market.n_links):

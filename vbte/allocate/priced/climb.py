@@ -64,7 +64,6 @@ class Climber:
     def __init__(self, tools: Tools, problem: StageProblem, groups: tuple[Group, ...], shares: FairShares) -> None:
         self.tools, self.problem, self.groups, self.shares = tools, problem, groups, shares
         self.routings = [AllPaths(group) for group in groups]
-        self.branching = max(group.branching for group in groups)
         self.before = problem.least_gbps.copy()
         self.before[shares.commodities] = 0.0
         self.room = room_gbps(problem, groups)
@@ -144,7 +143,7 @@ class Climber:
     ) -> tuple[FloatArray, FloatArray, float]:
         """Return prices, what all get under them (n,), and the largest load as a share of a link's room."""
         found = self._market(volume, cap)
-        step = step_of(found, self.branching, *level)
+        step = step_of(found, *level)
         stop = partial(self._fits, 2.0 * step.barrier)
         prices = descend(found, self.routings, prices, step, stop, tiered_traffic)
         traffic = tiered_traffic(found, self.routings, prices, step)
@@ -169,7 +168,7 @@ class Climber:
         return volume
 
 
-def step_of(found: TieredMarket, branching: float, temperature: float, barrier: float, iterations: int) -> Descent:
+def step_of(found: TieredMarket, temperature: float, barrier: float, iterations: int) -> Descent:
     """Return a descent on a market: temperatures are for paths of one link, padding keeps walks to and fro away."""
     step = Descent.at(temperature / found.mean_hops, barrier, iterations)
-    return replace(step, padding=max(step.padding, step.temperature * (np.log(branching) + WALK_MARGIN)))
+    return replace(step, padding=np.maximum(step.padding, step.temperature * (np.log(found.ways) + WALK_MARGIN)))

@@ -76,9 +76,10 @@ class ContractedProgram:
 
     def _problem(self, problem: StageProblem) -> StageProblem:
         """Return the stage with commodities added up and links without a limit given all the room they could use."""
-        small, total = self._instance, float(problem.most_gbps.sum())
+        small = self._instance
         background = problem.background_gbps[:, self._links].copy()
-        background[:, ~self._active] = -2.0 * total
+        # No limit at all: a common scale may be of any size.
+        background[:, ~self._active] = -np.inf
         kept = self._commodity >= 0
 
         def added_up(figure: FloatArray) -> FloatArray:

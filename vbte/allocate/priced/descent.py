@@ -37,14 +37,14 @@ _STEEP = 60.0
 class Descent:
     """One descent: temperature and barrier in units of worth, and when it ends.
 
-    Every link costs at least ``padding``, so that walks to and fro are not worth their while; commodities are worth as
-    much more as their shortest path pays of it.
+    Every link costs at least ``padding``, a figure for all or one for each (n_links,), so that walks to and fro are not
+    worth their while; commodities are worth as much more as their shortest path pays of it.
     """
 
     temperature: float
     barrier: float
     iterations: int
-    padding: float
+    padding: FloatArray | float
 
     @staticmethod
     def at(temperature: float, barrier: float, iterations: int) -> Descent:
@@ -65,10 +65,16 @@ class Traffic:
     spreads: tuple[Spread, ...]
 
     def misfit(self, market: Market, prices: FloatArray) -> float:
-        """Return what links carry beyond their room, plus what the room left on them costs, in worth of all volume."""
+        """Return what links carry beyond their room, plus what the room left on them costs, in worth of all volume.
+
+        Where room is elastic nothing has a worth: there it is all that misses the room, as a share of all that is paid.
+        """
         priced = market.priced
-        slack = (market.room - self.load)[priced]
-        return float(np.maximum(-slack, 0.0).sum() + np.maximum(slack, 0.0) @ prices[priced])
+        slack = (market.room_at(prices)[1] - self.load)[priced]
+        over = np.maximum(-slack, 0.0)
+        if market.elastic is not None:
+            return float(over.sum() + np.abs(slack) @ prices[priced] / market.elastic.paid(prices))
+        return float(over.sum() + np.maximum(slack, 0.0) @ prices[priced])
 
     def worth_carried(self, market: Market, prices: FloatArray) -> float:
         """Return what the admitted volume is worth, less what the links charge for what they carry beyond their room.
@@ -82,23 +88,20 @@ class Traffic:
 
 def traffic(market: Market, routings: Sequence[Routing], prices: FloatArray, step: Descent) -> Traffic:
     """Return the smoothed dual's value and the traffic that follows prices (R, n_links)."""
-    priced = market.priced
-    value = float(market.room[priced] @ prices[priced])
+    value, _ = market.room_at(prices)
     load = np.zeros_like(market.room)
     flows, spreads = [], []
-    steepness = np.float32(1.0 / step.temperature)
     padding = np.float32(market.padding(step.padding).mean())
     for routing, stakes in zip(routings, market.stakes, strict=True):
         group = routing.group
         spread = routing.spread(market.weight(group, prices, step.padding), step.temperature)
         above = padding * stakes.hops - spread.distance
-        gain, share = _softplus((stakes.worth + above) * steepness)
-        value += step.temperature * float(stakes.rest @ gain)
-        flow = stakes.rest * share
+        gain, flow = _admitted(stakes.rest, stakes.worth, above, step.temperature)
+        value += gain
         if stakes.least is not None:
-            gain, share = _softplus((np.float32(market.forced_worth) + above) * steepness)
-            value += step.temperature * float(stakes.least @ gain)
-            flow += stakes.least * share
+            gain, more = _admitted(stakes.least, np.float32(market.forced_worth), above, step.temperature)
+            value += gain
+            flow += more
         of_links = spread.link_loads(flow)
         load[0] += of_links
         if group.row:
@@ -106,6 +109,22 @@ def traffic(market: Market, routings: Sequence[Routing], prices: FloatArray, ste
         flows.append(flow)
         spreads.append(spread)
     return Traffic(value, tuple(flows), load, tuple(spreads))
+
+
+def _admitted(
+    volume: Float32Array, worth: Float32Array | np.float32, above: Float32Array, temperature: float
+) -> tuple[float, Float32Array]:
+    """Return what ``volume`` gains when it is worth so much and pays -``above``, and how much of it is admitted.
+
+    The worth is added by itself and in double precision: where it is far above all prices, as for what must be carried,
+    what single precision leaves of their sum is too coarse to tell a better step from a worse one.
+    """
+    steepness = np.float32(1.0 / temperature)
+    small = np.exp(-np.abs((worth + above) * steepness))
+    share = np.where(worth + above >= 0, np.float32(1.0), small) / (np.float32(1.0) + small)
+    beyond = np.maximum(above, -worth) + np.float32(temperature) * np.log1p(small)
+    certain = float((volume * worth).sum(dtype=np.float64))
+    return certain + float((volume * beyond).sum(dtype=np.float64)), volume * share
 
 
 #: What traffic follows prices (R, n_links), and the value of the smoothed dual up to a constant.
@@ -120,7 +139,7 @@ def descend(
     stop: Callable[[float], bool],
     evaluate: Evaluate = traffic,
 ) -> FloatArray:
-    """Return better prices (R, n_links), starting from ``prices``.
+    """Return better prices (R, n_links), starting from ``prices``: of all looked at those with the least misfit.
 
     After every iteration ``stop`` is told the misfit of what was looked at last.
     """
@@ -130,8 +149,10 @@ def descend(
         return prices
     stretch = np.sqrt(room.mean() / room)
     barrier = step.barrier / len(room)
+    if market.elastic is not None:
+        barrier *= market.elastic.mean_price
     temperature = step.temperature
-    seen: list[float] = []
+    last, best = [np.inf], (np.inf, prices)
 
     def of(point: FloatArray) -> FloatArray:
         found = np.zeros_like(prices)
@@ -141,13 +162,16 @@ def descend(
     def objective(point: FloatArray) -> tuple[float, FloatArray]:
         at = of(point)
         found = evaluate(market, routings, at, step)
-        seen[:] = [found.misfit(market, at)]
-        slack = room - found.load[priced] - barrier / at[priced]
+        nonlocal best
+        last[0] = found.misfit(market, at)
+        # The dual falls from step to step, but what loads miss the room by does not.
+        best = min(best, (last[0], at), key=lambda one: one[0])
+        slack = market.room_at(at)[1][priced] - found.load[priced] - barrier / at[priced]
         slope = temperature * stretch * _softplus(point * stretch)[1]
         return found.value - barrier * float(np.log(at[priced]).sum()), slack * slope
 
     def after_iteration(intermediate_result: OptimizeResult) -> None:  # noqa: ARG001 - scipy goes by the name
-        if stop(seen[0]):
+        if stop(last[0]):
             raise StopIteration
 
     options = {"maxiter": step.iterations, "maxfun": 2 * step.iterations, "maxcor": _MEMORY, "ftol": 0.0, "gtol": 0.0}
@@ -156,7 +180,7 @@ def descend(
     highest = _inverse_softplus(np.array([2.0 * market.forced_worth / temperature]))[0] / stretch
     start = np.minimum(start, highest)
     bounds = Bounds(np.full(len(start), -np.inf), highest)
-    best: OptimizeResult = minimize(
+    minimize(
         objective,
         start,
         jac=True,
@@ -165,7 +189,7 @@ def descend(
         callback=after_iteration,
         options=options,  # type: ignore
     )
-    return of(best.x)
+    return best[1]
 
 
 def _softplus(x: NDArray[_Real]) -> tuple[NDArray[_Real], NDArray[_Real]]:

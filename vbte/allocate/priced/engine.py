@@ -20,10 +20,11 @@ from vbte.allocate.fallback import shortest_path_flows
 from vbte.allocate.priced.contraction import dearest
 from vbte.allocate.priced.descent import Descent, descend, traffic
 from vbte.allocate.priced.exchange import FIGURE_SHARE, exact_prices, last_priced, market_prices
+from vbte.allocate.priced.level import asks_for_level, at_level, level_market, paying_share, start_prices
 from vbte.allocate.priced.market import Group, Market, build_groups
 from vbte.allocate.priced.outlook import FLOW_KINDS, Outlook, look_out, market
-from vbte.allocate.priced.primal import Routes, cut, fitted, near_shortest
-from vbte.allocate.priced.proofs import Proofs
+from vbte.allocate.priced.primal import NearShortest, Routes, cut, fitted, near_shortest
+from vbte.allocate.priced.proofs import Proofs, limit_struck
 from vbte.allocate.priced.refine import firmly_ordered, refinable, refined
 from vbte.allocate.priced.routing import AllPaths
 from vbte.allocate.priced.warm import carried_over
@@ -64,6 +65,20 @@ LEVELS = (
     Level(0.002, 1e-4, 150, 100),
     Level(0.001, 5e-5, 150, 100),
 )
+
+#: The same for stages that ask for a level: hot prices find flows that fit as well as cold ones do, and sooner.
+LEVEL_SCOUTS = (Level(0.5, 1e-2, 30, 0), Level(0.22, 5e-3, 40, 0))
+LEVEL_LOOKS = (
+    Level(0.11, 2e-3, 300, 150),
+    Level(0.044, 1e-3, 200, 150),
+    Level(0.022, 7e-4, 200, 150),
+    Level(0.011, 4e-4, 200, 150),
+    Level(0.005, 2e-4, 200, 150),
+    Level(0.002, 1e-4, 200, 150),
+)
+
+#: Padding of links there, in temperatures: the less traffic strays, the more of it the near-shortest links can carry.
+LEVEL_PADDING = 4.0
 
 #: Descents end when loads miss the room by this share of the gap asked for: over all paths, and over the near-shortest
 #: links that the plan is made from.
@@ -148,6 +163,7 @@ class _Search:
         # Where paths cost little of what volume is worth, a small error in the whole is a large one in them.
         costs = any(stage.kind in FLOW_KINDS for stage, _, _ in entries)
         self.precision = gap * (FIGURE_SHARE if costs and plan.instance.model.admission is Admission.PARTIAL else 1.0)
+        self.levels_only = len(entries) == 1 and asks_for_level(self.first)
         self.n_active = ACTIVE_LINKS
         self.best: Plan | None = None
         self.best_gap = np.inf
@@ -176,7 +192,17 @@ class _Search:
 
     def _search(self, start: tuple[Outlook, FloatArray] | None) -> None:
         """Look closer and closer, from an outlook and its prices or from nothing."""
-        outlook, prices, few_priced = (*start, True) if start is not None else self._scouted()
+        if self.levels_only:
+            self._search_level()
+            return
+        few_priced = True
+        if start is not None:
+            outlook, prices = start
+        elif asks_for_level(self.first):
+            found, prices = self._levelled()
+            outlook = self._sharpened(self._look_out(prices.sum(axis=0)), found, prices)
+        else:
+            outlook, prices, few_priced = self._scouted()
         self.proving = self.traffic_counts and not few_priced
         for level in LEVELS if few_priced else PROVING if self.proving else WIDE:
             found, prices = self._look(outlook, prices, level, last=level is LEVELS[-1])
@@ -184,6 +210,47 @@ class _Search:
                 break
             if not self.proving:
                 outlook = self._sharpened(self._look_out(prices.sum(axis=0)), found, prices)
+
+    def _search_level(self) -> None:
+        """Look closer and closer where nothing but a level is asked for, with elastic room."""
+        found, prices = self._levelled()
+        for level in LEVEL_LOOKS:
+            prices = self._descend(found, prices, level)
+            outlook = self._sharpened(self._look_out(prices.sum(axis=0)), found, prices)
+            near = self._near_shortest(found, prices, level, last=level is LEVEL_LOOKS[-1])
+            if near is not None:
+                reached, share = at_level(outlook, found.level(near.prices), self._slack())
+                room = market(reached, self.groups, self._slack(), FIGURE_SHARE)
+                routes = cut(found, near)
+                # A leftover is next to nothing of all volume, but may be much of what sets the level.
+                routes = fitted(
+                    self.before.instance, self.tools.oracle, room, replace(routes, flow=share * routes.flow), 0.0
+                )
+                self._keep(self._candidate(routes, outlook), outlook, [(found, prices), (found, near.prices)])
+                self.tools.progress(f"a plan: gap {self.best_gap:.2e}")
+            if self.best_gap <= self.goal or self._must_stop():
+                break
+            found, prices = self._rescaled(found, prices, level)
+
+    def _levelled(self) -> tuple[Market, FloatArray]:
+        """Return the market of elastic room and the prices that rough descents lead to."""
+        utilization = self._plain_utilization()
+        # Somewhere between what the mean link and the busiest one would need.
+        level = max(float(np.sqrt(utilization.mean() * utilization.max())), 1e-300)
+        found = level_market(self.first, self.groups, level, 1.0)
+        prices = start_prices(found, utilization)
+        for scout in LEVEL_SCOUTS:
+            prices = self._descend(found, prices, scout)
+            found, prices = self._rescaled(found, prices, scout)
+        return found, prices
+
+    def _rescaled(self, found: Market, prices: FloatArray, level: Level) -> tuple[Market, FloatArray]:
+        """Return the market for the level that prices ask for, those who pay paying 1 on average, and its prices."""
+        assert found.elastic is not None
+        reached = found.level(prices)
+        mean_price = paying_share(found, self.all_paths, prices, self._step(found, level))
+        prices = prices * (mean_price / found.elastic.paid(prices))
+        return level_market(self.first, self.groups, reached, mean_price), prices
 
     def _scouted(self) -> tuple[Outlook, FloatArray, bool]:
         """Return the outlook and prices of rough descents, and whether few links have a price."""
@@ -242,11 +309,28 @@ class _Search:
             smooth.append((firm, routes.prices))
         if better is None or not better.done:
             # Leftovers count against what is carried, which may be next to nothing of what is asked for.
-            enough = LEFT_OVER * self.precision * min(1.0, carried)
+            enough = LEFT_OVER * self.precision * min(1.0, _carried(near))
             routes = fitted(self.before.instance, self.tools.oracle, found, routes, enough)
         self._keep(self._candidate(routes, outlook), outlook, smooth)
         self.tools.progress(f"a plan: gap {self.best_gap:.2e}")
         return found, prices
+
+    def _refines(self, found: Market) -> bool:
+        return self.goal < REFINED_BELOW and refinable(found, self.before.instance)
+
+    def _near_shortest(self, found: Market, prices: FloatArray, level: Level, *, last: bool) -> NearShortest | None:
+        """Return traffic on near-shortest links, None where it is not worth a plan and another look follows."""
+        step = self._step(found, level)
+        stop = partial(self._fits, 1.5 * step.barrier + DAG_MISFIT * self.precision)
+        near = near_shortest(found, self.all_paths, prices, replace(step, iterations=level.dag_iterations), stop)
+        carried = _carried(near)
+        # What the barrier keeps free will be filled.
+        misfit = near.misfit - step.barrier
+        worth_cutting = max(WORTH_REFINING if self._refines(found) else 0.0, WORTH_CUTTING * self.goal)
+        if misfit > worth_cutting * carried and not last and not self._must_stop():
+            self.tools.progress(f"not worth a plan yet: off by {misfit / carried:.2e}")
+            return None
+        return near
 
     def _may_be_lost(self, found: Market, outlook: Outlook) -> float:
         """Return what may be lost of a market's worth so that each stage's gap is half of the goal or less."""
@@ -336,8 +420,8 @@ class _Search:
     def _step(self, found: Market, level: Level) -> Descent:
         step = Descent.at(level.temperature / found.mean_hops, level.barrier, level.iterations)
         # Where nodes have many neighbours there are more walks to and fro, and each has to be less worth its while.
-        ways = max(group.branching for group in self.groups)
-        return replace(step, padding=max(step.padding, step.temperature * (np.log(ways) + WALK_MARGIN)))
+        least = step.padding if found.elastic is None else LEVEL_PADDING * step.temperature
+        return replace(step, padding=np.maximum(least, step.temperature * (np.log(found.ways) + WALK_MARGIN)))
 
     def _descend(self, found: Market, prices: FloatArray, level: Level, *, closely: bool = False) -> FloatArray:
         step = self._step(found, level)
@@ -477,8 +561,11 @@ class _Search:
         """Return a kept plan with its flows settled; its certificates stay, for the values hardly move."""
         mine = np.flatnonzero(self.first.scope[plan.paths.commodity])
         settled = self._with_flows(select_paths(plan.paths, mine), plan.flow_gbps[mine])
+        # A search that was stopped may have been so after this plan was proven.
+        limit = Limit.NONE if self.best_gap <= self.goal else limit_struck(self.tools.deadline)
         open_again = [
-            replace(one, reached=np.nan, held_at=np.nan) for one in plan.certificates[len(self.before.certificates) :]
+            replace(one, reached=np.nan, held_at=np.nan, termination=_stopped(one.termination, limit))
+            for one in plan.certificates[len(self.before.certificates) :]
         ]
         return replace(settled, certificates=(*self.before.certificates, *open_again))
 
@@ -515,6 +602,18 @@ def _doubted(outlook: Outlook, share: float) -> Outlook:
             for index, one in enumerate(outlook.certificates)
         ),
     )
+
+
+def _carried(near: NearShortest) -> float:
+    """Return which share of all volume the traffic carries."""
+    return float(sum(flow.sum(dtype=np.float64) for flow in near.traffic.flows))
+
+
+def _stopped(termination: Termination, limit: Limit) -> Termination:
+    """Return how a stage ended that the search was still working on when it was stopped."""
+    if termination.reason is Reason.OPTIMAL or limit is Limit.NONE:
+        return termination
+    return Termination(termination.reason, limit)
 
 
 def _keeps_limits(plan: Plan) -> bool:

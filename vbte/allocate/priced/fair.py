@@ -119,9 +119,8 @@ class _FairPlan:
         market = tiered_market(self.first, self.groups, tiers, figure_base(outlook, self.groups, 1.0))
         prices = np.full_like(market.room, 0.03 / market.mean_hops)
         routings = [AllPaths(group) for group in self.groups]
-        branching = max(group.branching for group in self.groups)
         for level in ROUTING:
-            step = step_of(market, branching, *level)
+            step = step_of(market, *level)
             stop = partial(self._fits, ROUTED * step.barrier)
             prices = descend(market, routings, prices, step, stop, tiered_traffic)
         near = near_shortest(market, routings, prices, step, stop, tiered_traffic)

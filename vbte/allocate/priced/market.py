@@ -26,9 +26,6 @@ IndexArray = NDArray[np.intp]
 #: Price of a link that has no room at all: above any worth.
 BLOCKED_PRICE = 1e3
 
-#: Links of the walks that are counted to tell how fast their number grows.
-_WALK = 24
-
 
 @dataclass(frozen=True, eq=False)
 class Group:
@@ -52,15 +49,6 @@ class Group:
         """Number of commodities, G."""
         return len(self.commodities)
 
-    @cached_property
-    def branching(self) -> float:
-        """Factor by which walks of one more link are more numerous, never too small (Gelfand 1941)."""
-        walks: FloatArray = np.ones(self.graph.n_vertices)
-        for _ in range(_WALK):
-            longer = np.bincount(self.graph.tail, weights=walks[self.graph.head], minlength=len(walks))
-            walks = longer.astype(np.float64)
-        return float(max(1.0, walks.max(initial=0.0) ** (1.0 / _WALK)))
-
 
 @dataclass(frozen=True, eq=False)
 class Stakes:
@@ -76,6 +64,33 @@ class Stakes:
 
 
 @dataclass(frozen=True, eq=False)
+class ElasticRoom:
+    """Room that grows with a common level, which the prices themselves ask for: level * ``capacity`` + ``fixed``.
+
+    ``capacity`` and ``fixed`` have shape (R, n_links). What is made large is what paths pay, less a square of the level
+    that they pay for. Where the level turns out to be ``expected``, all volume pays ``mean_price`` on average.
+    """
+
+    capacity: FloatArray
+    fixed: FloatArray
+    expected: float
+    mean_price: float
+
+    @property
+    def stiffness(self) -> float:
+        """Level for each unit of priced capacity."""
+        return self.expected**2 / self.mean_price
+
+    def level(self, prices: FloatArray) -> float:
+        """Return the level that prices (R, n_links) ask for."""
+        return self.stiffness * float((self.capacity * prices).sum())
+
+    def paid(self, prices: FloatArray) -> float:
+        """Return what the capacity at that level costs."""
+        return max(self.level(prices) ** 2 / self.stiffness, 1e-300)
+
+
+@dataclass(frozen=True, eq=False)
 class Market:
     """Groups of commodities and the room they compete for.
 
@@ -83,7 +98,8 @@ class Market:
     nothing limits. ``base`` (n_links,) is what a link costs whatever the traffic. ``volume``, ``worth`` and ``least``
     are indexed by the instance's commodities (K,): commodity k offers ``volume[k]``, pays up to ``worth[k]`` for a unit
     of it, and up to ``forced_worth`` for the first ``least[k]``.
-    ``multiplier`` says for each priority what a weighted unit of admitted volume is worth.
+    ``multiplier`` says for each priority what a weighted unit of admitted volume is worth. With ``elastic`` room,
+    ``room`` is what it comes to at some level, and says which links have a limit.
     """
 
     groups: tuple[Group, ...]
@@ -94,6 +110,7 @@ class Market:
     least: FloatArray
     forced_worth: float
     multiplier: Mapping[int | None, float] = field(default_factory=dict)
+    elastic: ElasticRoom | None = None
 
     @cached_property
     def stakes(self) -> tuple[Stakes, ...]:
@@ -124,11 +141,36 @@ class Market:
         total = sum(float(self.volume[g.commodities] @ g.hops) for g in self.groups)
         return max(1.0, total / max(float(self.volume.sum()), 1e-300))
 
-    def padding(self, least_price: float) -> FloatArray:
+    def room_at(self, prices: FloatArray) -> tuple[float, FloatArray]:
+        """Return what all room costs at ``prices`` (R, n_links), and the room, which is the derivative of the cost."""
+        priced = self.priced
+        if self.elastic is None:
+            return float(self.room[priced] @ prices[priced]), self.room
+        level = self.elastic.level(prices)
+        room = np.where(priced, level * self.elastic.capacity + self.elastic.fixed, self.room)
+        # The cost of the level is a square, so that its derivative is the level times the capacity.
+        cost = level * level / (2.0 * self.elastic.stiffness) + float(self.elastic.fixed[priced] @ prices[priced])
+        return cost, room
+
+    def level(self, prices: FloatArray) -> float:
+        """Return the level that prices (R, n_links) ask for, 1 where room is not elastic."""
+        return 1.0 if self.elastic is None else self.elastic.level(prices)
+
+    @cached_property
+    def ways(self) -> FloatArray:
+        """Number of links out of each link's tail, shape (n_links,): the most that any group may choose from."""
+        found = np.ones(self.n_links)
+        for group in self.groups:
+            graph = group.graph
+            degree = np.bincount(graph.tail, minlength=graph.n_vertices)
+            found[graph.links] = np.maximum(found[graph.links], degree[graph.tail])
+        return found
+
+    def padding(self, least_price: FloatArray | float) -> FloatArray:
         """Return what lifts each link to a least price even where nothing else has one, shape (n_links,)."""
         return np.maximum(least_price - self.base, 0.0)
 
-    def weight(self, group: Group, prices: FloatArray, least_price: float = 0.0) -> FloatArray:
+    def weight(self, group: Group, prices: FloatArray, least_price: FloatArray | float = 0.0) -> FloatArray:
         """Return what a unit of a group's flow pays on each link under ``prices`` (R, n_links), padding included."""
         weight: FloatArray = prices[0] + self.base + self.padding(least_price)
         if group.row:

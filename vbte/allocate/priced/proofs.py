@@ -51,14 +51,15 @@ class Proofs:
                 self._known[problem.label] = best[0]
             proven = replace(known, value=value, reached=value, held_at=value, prices=best[0], bound=best[1])
             optimal = proven.gap is not None and proven.gap <= OPTIMALITY_GAP_SHARE
-            limit = Limit.NONE if optimal else _limit(self._deadline)
+            limit = Limit.NONE if optimal else limit_struck(self._deadline)
             certificates.append(
                 replace(proven, termination=Termination(Reason.OPTIMAL if optimal else Reason.FEASIBLE, limit))
             )
         return replace(plan, certificates=tuple(certificates))
 
 
-def _limit(deadline: Deadline) -> Limit:
+def limit_struck(deadline: Deadline) -> Limit:
+    """Return which limit has stopped the work, if any."""
     if deadline.interrupted:
         return Limit.INTERRUPT
     return Limit.TIME if deadline.remaining_s <= 0 else Limit.NONE
