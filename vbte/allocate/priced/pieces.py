@@ -78,15 +78,14 @@ class Pieces:
         order = np.flatnonzero(self.hops[: self.count] > 0)
         order = order[np.argsort(self.commodity[order], kind="stable")]
         hops = self.hops[order]
-        taken = np.arange(self.steps.shape[1])[None, :] < hops[:, None]
-        return (
-            PathSet(
-                start=np.concatenate([[0], np.cumsum(hops)]).astype(np.int64),
-                links=self.steps[order][taken].astype(np.int32),
-                commodity=commodities[self.commodity[order]].astype(np.int32),
-            ),
-            self.amount[order],
-        )
+        start = np.concatenate([[0], np.cumsum(hops)]).astype(np.int64)
+        commodity = commodities[self.commodity[order]].astype(np.int32)
+        paths = PathSet(start, np.empty(int(start[-1]), dtype=np.int32), commodity)
+        # In blocks: the table has as many columns as the longest path has links.
+        for block in paths.blocks():
+            taken = np.arange(self.steps.shape[1])[None, :] < hops[block][:, None]
+            paths.links[start[block.start] : start[block.stop]] = self.steps[order[block]][taken]
+        return paths, self.amount[order]
 
 
 def cut_into_paths(spread: DagSpread, flow: Float32Array, room: FloatArray, seed: int) -> tuple[PathSet, FloatArray]:

@@ -31,9 +31,9 @@ class Pricing:
             self.row[group.commodities] = group.row
         self.room = np.maximum(found.room.reshape(-1), 0.0)
 
-    def crossings(self, paths: PathSet, like: Crossings | None = None) -> Crossings:
+    def crossings(self, paths: PathSet) -> Crossings:
         """Return what the paths cross of the market's room."""
-        return crossings(paths, self.row[paths.commodity], len(self.found.room), self.found.n_links, like=like)
+        return crossings(paths, self.row[paths.commodity], len(self.found.room), self.found.n_links)
 
     def carried(self, paths: PathSet, flow: FloatArray) -> FloatArray:
         """Return what path flows (P,) come to for each commodity, shape (K,)."""

@@ -186,9 +186,10 @@ def _new_paths(instance: Instance, oracle: PathOracle, found: Market, routes: Ro
     if not len(left):
         return select_paths(routes.paths, np.empty(0, dtype=np.intp))
     load = np.zeros((len(instance.rules), found.n_links))
-    owner = np.repeat(np.arange(len(routes.paths)), routes.paths.hops)
-    of_class = instance.class_index[routes.paths.commodity[owner]]
-    np.add.at(load, (of_class, routes.paths.links), routes.flow[owner])
+    of_class = instance.class_index[routes.paths.commodity]
+    for block in routes.paths.blocks():
+        links, owner = routes.paths.visits(block)
+        np.add.at(load, (of_class[block][owner], links), routes.flow[block][owner])
     full = load.sum(axis=0) >= found.room[0] * (1 - 1e-9)
     weights = np.zeros_like(load)
     for group in found.groups:

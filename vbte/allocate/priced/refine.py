@@ -136,7 +136,7 @@ def _tidied(pricing: Pricing, routes: Routes, guide: FloatArray, distance: Float
         order = np.argsort(np.concatenate([paths.commodity[kept], new.commodity]), kind="stable")
         paths = merged_paths([select_paths(paths, kept), new])
         flow = np.concatenate([flow[kept], np.zeros(len(new))])[order]
-        cross, tight = pricing.crossings(paths, cross), np.ones(len(paths), dtype=np.bool_)
+        cross, tight = pricing.crossings(paths), np.ones(len(paths), dtype=np.bool_)
     flow = np.where(tight, flow, 0.0)
     carried = pricing.carried(paths, flow)
     # Those that must be in share themselves out over their paths where they had none, or too little to see.

@@ -208,7 +208,7 @@ class Restricted:
             at = np.searchsorted(paths.commodity, self.columns.commodity[new], side="right")
             paths = _inserted(paths, select_paths(self.columns, new), at)
             flow = np.insert(flow, at, self.column_flow[new])
-            cross = self.pricing.crossings(paths, cross)
+            cross = self.pricing.crossings(paths)
         total, volume = self.pricing.carried(paths, flow), self.pricing.found.volume
         flow *= np.divide(volume, total, out=np.ones_like(total), where=total > volume)[paths.commodity]
         return paths, fit(cross, flow, self.pricing.room)
