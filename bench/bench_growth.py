@@ -55,14 +55,15 @@ class Growth:
         value, gap = ours["series"][-1][1], ours["notes"]["gap"]
         done = gap is not None and gap <= options.gap
         goal = {"target": value, "least_s": ours["seconds"]}
-        theirs = ran(self.runs, options, settings_of(options, network, objective, COMPETITOR), 0, goal)
+        patient = argparse.Namespace(**{**vars(options), "patience": options.their_patience or options.patience})
+        theirs = ran(self.runs, patient, settings_of(patient, network, objective, COMPETITOR), 0, goal)
         demands = float(ours["demands"])
         if done:
             self.ours.setdefault((objective, family), []).append((demands, ours["seconds"]))
         reached = time_to(theirs, value, objective)
         if done and reached is not None:
             self.theirs.setdefault((objective, family), []).append((demands, reached))
-        found = row(Ours((ours,)), COMPETITOR, [theirs], objective, options.patience)
+        found = row(Ours((ours,)), COMPETITOR, [theirs], objective, patient.patience)
         yield found if done else _unfinished(found, ours)
 
     def conclusions(self) -> list[str]:
@@ -116,6 +117,7 @@ def _nodes(network: str) -> int:
 def main(arguments: Sequence[str] | None = None) -> None:
     def more(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--most-nodes", type=int, default=1200, help="larger networks are left out (%(default)s)")
+        parser.add_argument("--their-patience", type=float, help="seconds that the competitor has (as all)")
         parser.set_defaults(patience=60.0)
 
     options = options_of(arguments, benchmark=BENCHMARK, more=more)

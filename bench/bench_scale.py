@@ -23,7 +23,7 @@ from typing import Any
 import alone
 from competitors.four_paths import CHOICES
 from competitors.question import Objective
-from contenders import CONTENDERS
+from contenders import CLOCKS, CONTENDERS, on_the_wall
 from networks import FROM_TOPOHUB
 from protocol import Benchmark, Result, Timed
 from runs import Record, Runs, content, sources_of_vbte
@@ -70,6 +70,7 @@ def settings_of(options: argparse.Namespace, network: str, objective: Objective,
         "engine": "exact" if contender == "exact" else options.engine,
         "paths": options.paths,
         "parts": options.parts,
+        "clock": options.clock,
     }
 
 
@@ -91,7 +92,10 @@ def ran(runs: Runs, options: argparse.Namespace, spec: Record, repeat: int, goal
         f"{name}.{spec['objective']}.{spec['contender']}.{repeat}",
         settings,
         lambda: alone.run(
-            "contenders:compete", {**spec, **goal}, patience_s=options.patience, memory_gb=options.memory_gb
+            "contenders:compete",
+            {**spec, **goal},
+            patience_s=on_the_wall(options.patience, spec["clock"]),
+            memory_gb=options.memory_gb,
         ),
         suits,
     )
@@ -192,6 +196,7 @@ def options_of(
     parser.add_argument("--objective", choices=[*Objective], help="one of the two questions (default: both)")
     parser.add_argument("--capacity-unit", default="Gbit/s", help="unit of capacities that state none (%(default)s)")
     parser.add_argument("--patience", type=float, default=120.0, help="seconds that everybody has (%(default)s)")
+    parser.add_argument("--clock", choices=sorted(CLOCKS), default="wall", help="what seconds are (%(default)s)")
     parser.add_argument("--memory-gb", type=float, default=16.0, help="memory that everybody has (%(default)s)")
     parser.add_argument("--gap", type=float, default=0.01, help="certified gap at which vbte stops (%(default)s)")
     parser.add_argument("--engine", default="price-directed", help="vbte's engine (%(default)s)")

@@ -162,7 +162,7 @@ class Watch:
 
     The clock stands still while an answer is checked, so that showing progress costs a contender nothing. ``keep``
     is told of each answer. A contender that gets ever better may stop when ``target`` is reached, though not before
-    ``least_s`` seconds.
+    ``least_s`` seconds. ``clock`` counts seconds: of the wall, or of the processor where others are at work.
     """
 
     question: Question
@@ -173,13 +173,17 @@ class Watch:
     series: list[tuple[float, float]] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
     fault: str = ""
-    _started: float = field(default_factory=time.perf_counter)
+    clock: Callable[[], float] = time.perf_counter
+    _started: float = field(init=False)
     _paused: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._started = self.clock()
 
     @property
     def seconds(self) -> float:
         """Seconds that the contender has had."""
-        return time.perf_counter() - self._started - self._paused
+        return self.clock() - self._started - self._paused
 
     @property
     def left(self) -> float:
@@ -204,7 +208,7 @@ class Watch:
 
     def show(self, answer: Answer) -> None:
         """Take the time, check the answer, and remember its value if it is the best so far."""
-        shown_at = time.perf_counter()
+        shown_at = self.clock()
         seconds = self.seconds
         verdict = check(self.question, answer)
         if seconds > self.patience_s * LATE + 1.0:
@@ -214,4 +218,4 @@ class Watch:
         elif self.best is None or self.better(verdict.value, self.best):
             self.series.append((seconds, verdict.value))
         self.keep(self)
-        self._paused += time.perf_counter() - shown_at
+        self._paused += self.clock() - shown_at

@@ -52,7 +52,8 @@ class Crossings:
         return self.slot[self.start[block.start] : self.start[block.stop]]
 
     def _starts(self, block: slice) -> NDArray[np.int64]:
-        return np.asarray(np.subtract(self.start[block.start : block.stop + 1], self.start[block.start]))
+        starts: NDArray[np.int64] = self.start[block.start : block.stop + 1] - self.start[block.start]
+        return starts
 
     @cached_property
     def _matrices(self) -> tuple[csc_array[np.float64], ...]:
