@@ -119,3 +119,16 @@ def test_a_descent_of_no_steps_leaves_prices_alone_and_one_that_is_stopped_ends(
     told: list[float] = []
     descend(market, all_paths(market), prices, Descent.at(0.01, 1e-5, 50), lambda misfit: not told.append(misfit))
     assert len(told) == 1
+
+
+def test_what_is_worth_far_more_than_any_price_leaves_small_steps_visible() -> None:
+    """Everything is carried, worth 1e4, and pays about 1: a step of 1e-6 moves the dual by the room that is left."""
+    market = diamond_market(0.25, worth=1e4)
+    step = Descent(0.01, 0.0, 1, 0.02)
+    prices = np.where(market.priced, 0.6, 0.0)
+    found = traffic(market, all_paths(market), prices, step)
+    row, position = np.argwhere(market.priced)[0]
+    nudge = np.zeros_like(prices)
+    nudge[row, position] = 1e-3
+    up, down = (traffic(market, all_paths(market), prices + s * nudge, step).value for s in (1, -1))
+    assert (up - down) / 2e-3 == pytest.approx(market.room[row, position] - found.load[row, position], abs=1e-3)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from markets import FloatArray
 from toys import diamond
 
+import vbte.allocate.priced.fill as fill_module
 from vbte.allocate.priced.fill import Crossings, crossings, fill, fit
 from vbte.plan import PathSet
 
@@ -134,3 +135,22 @@ def test_loads_of_some_of_the_paths_are_those_of_the_others_at_nothing(
     cross = crossings(some_paths(*paths), rows, 3, len(NAMES))
     only = np.where(np.isin(np.arange(len(paths)), some), amount, 0.0)
     assert cross.select(some).load(amount[some]) == pytest.approx(by_hand(paths, rows, only))
+
+
+def test_blocks_of_crossings_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path a block, one for all; what is selected from them in another order, too. Path 2 has no link."""
+    paths = ("a>b b>d", "a>c c>d", "", "a>b", "c>d", "a>b b>d")
+    flow, limits = np.array([4.0, 3.0, 9.0, 2.0, 8.0, 1.0]), room(ab=5.0, cd=6.0, bd=2.0)
+    chosen = np.array([5, 0, 3])
+    found = []
+    for at_once in (1, 1000):
+        monkeypatch.setattr(fill_module, "CROSSINGS_AT_ONCE", at_once)
+        cross = crossed(*paths)
+        some = cross.select(chosen)
+        found.append((cross.load(flow), fit(cross, flow, limits), some.load(flow[chosen]), some.slot, some.start))
+    for one, other in zip(*found, strict=True):
+        assert one == pytest.approx(other)
+    load, fitted, of_some, *_ = found[0]
+    assert load[NAMES.index("a>b")] == pytest.approx(7.0)
+    assert fitted == pytest.approx([4 * 2 / 5, 3 * 6 / 11, 9.0, 2 * 5 / 7, 8 * 6 / 11, 1 * 2 / 5])
+    assert of_some[NAMES.index("b>d")] == pytest.approx(5.0)
