@@ -219,18 +219,33 @@ class _Search:
             outlook = self._sharpened(self._look_out(prices.sum(axis=0)), found, prices)
             near = self._near_shortest(found, prices, level, last=level is LEVEL_LOOKS[-1])
             if near is not None:
+                smooth = [(found, prices), (found, near.prices)]
                 reached, share = at_level(outlook, found.level(near.prices), self._slack())
                 room = market(reached, self.groups, self._slack(), FIGURE_SHARE)
                 routes = cut(found, near)
+                routes = replace(routes, flow=share * routes.flow)
                 # A leftover is next to nothing of all volume, but may be much of what sets the level.
-                routes = fitted(
-                    self.before.instance, self.tools.oracle, room, replace(routes, flow=share * routes.flow), 0.0
-                )
-                self._keep(self._candidate(routes, outlook), outlook, [(found, prices), (found, near.prices)])
+                plain = fitted(self.before.instance, self.tools.oracle, room, routes, 0.0)
+                self._keep(self._candidate(plain, outlook), outlook, smooth)
                 self.tools.progress(f"a plan: gap {self.best_gap:.2e}")
+                if self.best_gap > self.goal and not self._must_stop():
+                    self._keep_refined(routes, outlook, smooth)
             if self.best_gap <= self.goal or self._must_stop():
                 break
             found, prices = self._rescaled(found, prices, level)
+
+    def _keep_refined(self, routes: Routes, outlook: Outlook, smooth: list[tuple[Market, FloatArray]]) -> None:
+        """Keep what the end game makes of routes in the room that the outlook promises, where it can do that."""
+        room = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
+        if not self._refines(room):
+            return
+        better = refined(self.tools, room, routes, None, self._may_be_lost(room, outlook))
+        if better is not None:
+            routes = better.routes
+            if not better.done:
+                routes = fitted(self.before.instance, self.tools.oracle, room, routes, 0.0)
+            self._keep(self._candidate(routes, outlook), outlook, [*smooth, (room, routes.prices)])
+            self.tools.progress(f"a plan: gap {self.best_gap:.2e}")
 
     def _levelled(self) -> tuple[Market, FloatArray]:
         """Return the market of elastic room and the prices that rough descents lead to."""
