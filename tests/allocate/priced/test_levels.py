@@ -172,3 +172,13 @@ def test_a_scale_of_any_size_is_proven(total_gbps: float) -> None:
     assert values(found)[0] > 2 or total_gbps > 40
     assert found.max_gap is not None
     assert found.max_gap <= 0.01
+
+
+def test_the_end_game_brings_a_level_to_the_last_digit() -> None:
+    topology = read_topology("topohub:gabriel/25/8", defaults=TopologyDefaults(capacity_gbps=10.0))
+    rows = gravity(topology, 1, 2000.0)
+    loose, tight = (plan(topology, rows, carry_all(UTILIZATION), solver=priced(gap)) for gap in (0.01, 1e-6))
+    assert tight.max_gap is not None
+    assert tight.max_gap <= 1e-6
+    assert values(tight)[0] <= values(loose)[0]
+    assert check_plan(tight).findings == ()
