@@ -305,7 +305,7 @@ class _Search:
         dag_step = replace(self._step(fullest.market, fullest.level), iterations=fullest.level.dag_iterations)
         stop = partial(self._fits, 1.5 * dag_step.barrier + DAG_MISFIT * self.precision)
         near = near_shortest(fullest.market, self.all_paths, fullest.prices, dag_step, stop)
-        carried = float(sum(flow.sum(dtype=np.float64) for flow in near.traffic.flows))
+        carried = _carried(near)
         # What the barrier keeps free will be filled.
         misfit = near.misfit - dag_step.barrier
         worth_cutting = max(WORTH_REFINING if refines else 0.0, WORTH_CUTTING * self.goal)
@@ -323,8 +323,10 @@ class _Search:
             routes = better.routes
             smooth.append((firm, routes.prices))
         if better is None or not better.done:
-            # Leftovers count against what is carried, which may be next to nothing of what is asked for.
-            enough = LEFT_OVER * self.precision * min(1.0, _carried(near))
+            # Leftovers count against what is carried, which may be next to nothing of what is asked for. Where all has
+            # to be carried they go on the paths at hand, which full links may not bear.
+            all_of_it = self.before.instance.model.admission is Admission.ALL
+            enough = 0.0 if all_of_it else LEFT_OVER * self.precision * min(1.0, _carried(near))
             routes = fitted(self.before.instance, self.tools.oracle, found, routes, enough)
         self._keep(self._candidate(routes, outlook), outlook, smooth)
         self.tools.progress(f"a plan: gap {self.best_gap:.2e}")
