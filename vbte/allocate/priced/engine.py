@@ -217,7 +217,8 @@ class _Search:
         for level in LEVEL_LOOKS:
             prices = self._descend(found, prices, level)
             outlook = self._sharpened(self._look_out(prices.sum(axis=0)), found, prices)
-            near = self._near_shortest(found, prices, level, last=level is LEVEL_LOOKS[-1])
+            last = level is LEVEL_LOOKS[-1]
+            near = self._near_shortest(Fullest(found, prices, level), refines=self._refines(found), must_cut=last)
             if near is not None:
                 smooth = [(found, prices), (found, near.prices)]
                 reached, share = at_level(outlook, found.level(near.prices), self._slack())
@@ -295,22 +296,15 @@ class _Search:
         found = market(outlook, self.groups, self._slack(), FIGURE_SHARE)
         prices = self._descend(found, self._restart(found, outlook, prices, self._step(found, level)), level)
         # The end game makes up for what traffic lacks, and wants it cold.
-        refines = not self.proving and self.goal < REFINED_BELOW and refinable(found, self.before.instance)
+        refines = not self.proving and self._refines(found)
         fullest = Fullest(found, prices, level) if refines else self._fullest(found, prices, level)
         must_cut = last or self._must_stop()
         if not must_cut and not self._near_proof(outlook, found, prices, fullest):
             self._keep(None, outlook, [(found, prices)])
             return found, prices
         self.fullest = None
-        dag_step = replace(self._step(fullest.market, fullest.level), iterations=fullest.level.dag_iterations)
-        stop = partial(self._fits, 1.5 * dag_step.barrier + DAG_MISFIT * self.precision)
-        near = near_shortest(fullest.market, self.all_paths, fullest.prices, dag_step, stop)
-        carried = _carried(near)
-        # What the barrier keeps free will be filled.
-        misfit = near.misfit - dag_step.barrier
-        worth_cutting = max(WORTH_REFINING if refines else 0.0, WORTH_CUTTING * self.goal)
-        if misfit > worth_cutting * carried and not must_cut:
-            self.tools.progress(f"not worth a plan yet: off by {misfit / carried:.2e}")
+        near = self._near_shortest(fullest, refines=refines, must_cut=must_cut)
+        if near is None:
             return found, prices
         smooth = [(found, prices), (fullest.market, near.prices)]
         routes = cut(fullest.market, near)
@@ -335,16 +329,17 @@ class _Search:
     def _refines(self, found: Market) -> bool:
         return self.goal < REFINED_BELOW and refinable(found, self.before.instance)
 
-    def _near_shortest(self, found: Market, prices: FloatArray, level: Level, *, last: bool) -> NearShortest | None:
+    def _near_shortest(self, at: Fullest, *, refines: bool, must_cut: bool) -> NearShortest | None:
         """Return traffic on near-shortest links, None where it is not worth a plan and another look follows."""
-        step = self._step(found, level)
+        step = self._step(at.market, at.level)
         stop = partial(self._fits, 1.5 * step.barrier + DAG_MISFIT * self.precision)
-        near = near_shortest(found, self.all_paths, prices, replace(step, iterations=level.dag_iterations), stop)
+        dag_step = replace(step, iterations=at.level.dag_iterations)
+        near = near_shortest(at.market, self.all_paths, at.prices, dag_step, stop)
         carried = _carried(near)
         # What the barrier keeps free will be filled.
         misfit = near.misfit - step.barrier
-        worth_cutting = max(WORTH_REFINING if self._refines(found) else 0.0, WORTH_CUTTING * self.goal)
-        if misfit > worth_cutting * carried and not last and not self._must_stop():
+        worth_cutting = max(WORTH_REFINING if refines else 0.0, WORTH_CUTTING * self.goal)
+        if misfit > worth_cutting * carried and not must_cut and not self._must_stop():
             self.tools.progress(f"not worth a plan yet: off by {misfit / carried:.2e}")
             return None
         return near
