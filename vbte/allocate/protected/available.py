@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
-from vbte.allocate.columns import path_keys
 from vbte.allocate.forms import candidate_set, distinct_paths
 from vbte.allocate.protected.available_cuts import BROKEN_SHARE, Cuts, Shortfall, joint_cuts, single_cuts, stacked
 from vbte.allocate.protected.available_kept import promise
-from vbte.allocate.protected.promise import Asked, Kept, NewRows
+from vbte.allocate.protected.promise import Asked, Kept, NewRows, PathRows
 from vbte.bounds import StageProblem
 from vbte.formulation.constraints import Terms, joined, matrix_of
 from vbte.formulation.layout import Layout
@@ -43,7 +42,7 @@ _LIFTED_SHARE = 1e-6
 
 
 @dataclass(eq=False)
-class AvailabilityRows:
+class AvailabilityRows(PathRows):
     """The rows added so far, entry by entry, and the states left out, where they have been chosen.
 
     ``row`` is an entry's row of the program. ``left_out`` (K, S) is None while states may be left out in parts.
@@ -101,35 +100,6 @@ class AvailabilityRows:
         lasting = [member.lasting_paths for member in self.members]
         pool = candidate_set(self.members[0].oracle, self.layout.commodities, _POOL, complete=False)
         return distinct_paths([shortest, *lasting, pool])
-
-    def loading(self, columns: PathSet) -> PathSet:
-        """Return the columns, which are paths."""
-        return columns
-
-    def worth(self, _columns: PathSet, /) -> FloatArray | None:
-        """None: a unit on a path admits a unit, as far as the rows let it."""
-        return None
-
-    def keys(self, columns: PathSet) -> NDArray[np.uint64]:
-        """Return a number for each path."""
-        return path_keys(columns, self.layout.n_links)
-
-    @property
-    def rows(self) -> AvailabilityRows:
-        """These rows."""
-        return self
-
-    @property
-    def mended(self) -> bool:
-        """True: less is promised where states do not keep it."""
-        return True
-
-    def set_upper(self, upper: FloatArray) -> None:
-        """Leave the bounds as they are: the rows have none above."""
-
-    def folded(self, row_dual: FloatArray) -> FloatArray:
-        """Return the duals as they are."""
-        return row_dual
 
     def broken_rows(self, columns: PathSet, primal: FloatArray, program: LinearProgram) -> NewRows | None:
         """Return the rows that a solution breaks, None where it keeps all."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array
 
+from vbte.allocate.columns import path_keys
 from vbte.formulation.constraints import Terms
+from vbte.formulation.layout import Layout
 from vbte.oracle import Cheapest, PathOracle
 from vbte.plan import PathSet, Prices
 from vbte.solve import LinearProgram
@@ -97,3 +99,38 @@ class Promise(Protocol):
 
     def kept(self, oracle: PathOracle, columns: PathSet, flow_gbps: FloatArray, admitted_gbps: FloatArray, /) -> Kept:
         """Return what the plan keeps of columns and their flows (P,), at most ``admitted_gbps`` (K,) admitted."""
+
+
+class PathRows:
+    """What rows over plain path columns have in common: a promise whose columns are paths, and its own rows."""
+
+    layout: Layout
+
+    def loading(self, columns: PathSet) -> PathSet:
+        """Return the columns, which are paths."""
+        return columns
+
+    def worth(self, _columns: PathSet, /) -> FloatArray | None:
+        """None: a unit on a path admits a unit, as far as the rows let it."""
+        return None
+
+    def keys(self, columns: PathSet) -> NDArray[np.uint64]:
+        """Return a number for each path."""
+        return path_keys(columns, self.layout.n_links)
+
+    @property
+    def rows(self) -> Self:
+        """These rows."""
+        return self
+
+    @property
+    def mended(self) -> bool:
+        """True: less is promised where what is reserved would not carry it."""
+        return True
+
+    def set_upper(self, upper: FloatArray) -> None:
+        """Leave the bounds as they are: the rows have none above."""
+
+    def folded(self, row_dual: FloatArray) -> FloatArray:
+        """Return the duals as they are."""
+        return row_dual

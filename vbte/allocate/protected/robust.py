@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array
 
-from vbte.allocate.columns import path_keys
 from vbte.allocate.forms import distinct_paths
-from vbte.allocate.protected.promise import Asked, Kept, NewRows
+from vbte.allocate.protected.promise import Asked, Kept, NewRows, PathRows
 from vbte.allocate.protected.reserve import reserve
 from vbte.allocate.protected.set_columns import SetColumns
 from vbte.bounds import StageProblem
@@ -36,7 +35,7 @@ BROKEN_SHARE = 1e-9
 
 
 @dataclass(eq=False)
-class SurvivalRows:
+class SurvivalRows(PathRows):
     """The rows added so far: ``row[i]`` of the program is for ``commodity[i]`` (of the instance) and ``scenario[i]``.
 
     ``survivals`` are the scenarios of each robust class among the commodities planned.
@@ -51,31 +50,6 @@ class SurvivalRows:
     def first_columns(self, shortest: PathSet) -> PathSet:
         """Return short paths so that every scenario leaves each commodity one of them."""
         return distinct_paths([shortest, covering_paths(self.survivals, shortest)])
-
-    def loading(self, columns: PathSet) -> PathSet:
-        """Return the columns, which are paths."""
-        return columns
-
-    def keys(self, columns: PathSet) -> NDArray[np.uint64]:
-        """Return a number for each path."""
-        return path_keys(columns, self.layout.n_links)
-
-    @property
-    def rows(self) -> SurvivalRows:
-        """These rows."""
-        return self
-
-    @property
-    def mended(self) -> bool:
-        """True: less is admitted where what is reserved would not carry it."""
-        return True
-
-    def set_upper(self, upper: FloatArray) -> None:
-        """Leave the bounds as they are: the rows have none above."""
-
-    def folded(self, row_dual: FloatArray) -> FloatArray:
-        """Return the duals as they are."""
-        return row_dual
 
     def broken_rows(self, columns: PathSet, primal: FloatArray, program: LinearProgram) -> NewRows | None:
         """Return the rows that a solution breaks, None where it keeps all."""
@@ -165,10 +139,6 @@ class SurvivalRows:
             hits = survival.path_hits(paths)
             lives[mine] = ~at_pairs(hits, path[mine], scenario[at[mine]])
         return Terms(row[at[lives]].astype(np.intp), first_column + path[lives], np.ones(int(lives.sum())))
-
-    def worth(self, _columns: PathSet, /) -> FloatArray | None:
-        """None: a unit on a path admits a unit, as far as the rows let it."""
-        return None
 
     def cheapest(self, asked: Asked) -> Cheapest:
         """Return the cheapest path of each commodity, the scenarios that take it included in its price."""
