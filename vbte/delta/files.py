@@ -6,10 +6,6 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
-
-import msgspec
-import orjson
 
 from vbte.delta.document import Delta, delta_id, encode_delta
 from vbte.delta.schema import (
@@ -23,10 +19,9 @@ from vbte.delta.schema import (
     IndexEntry,
 )
 from vbte.errors import InputError
+from vbte.tables.files import read_document
 from vbte.tables.manifest import device_file, sha256
 from vbte.write.atomic import safe_file_name
-
-Document = TypeVar("Document", DeltaManifest, DeviceDelta, Index)
 
 _REMEDY = "write the deltas again"
 
@@ -95,7 +90,7 @@ def read_index(plan: str | os.PathLike[str]) -> Index | None:
     root = Path(plan) / DIRECTORY
     if not root.exists():
         return None
-    index = _read(root / INDEX_FILE, Index)[0]
+    index = read_document(root / INDEX_FILE, Index, SCHEMA, _REMEDY)[0]
     listed = directory_names([entry["scenario"] for entry in index["scenarios"]])
     for position, (entry, directory) in enumerate(zip(index["scenarios"], listed, strict=True)):
         if entry["directory"] not in (None, directory):
@@ -111,7 +106,7 @@ def read_delta(plan: str | os.PathLike[str], entry: IndexEntry) -> Delta:
     it says by its hash, or not listed.
     """
     root = Path(plan) / DIRECTORY / str(entry["directory"])
-    manifest, content = _read(root / MANIFEST_FILE, DeltaManifest)
+    manifest, content = read_document(root / MANIFEST_FILE, DeltaManifest, SCHEMA, _REMEDY)
     place = str(root / MANIFEST_FILE)
     if sha256(content) != entry["sha256"] or manifest["scenario"]["name"] != entry["scenario"]:
         raise InputError("is not what the index lists", place=place, remedy=_REMEDY)
@@ -122,7 +117,7 @@ def read_delta(plan: str | os.PathLike[str], entry: IndexEntry) -> Delta:
         name, spot = listed["device"], f"{place}: devices[{position}]"
         if name in devices or listed["file"] != device_file(name):
             raise InputError(f"device {name!r} has file {listed['file']!r}", place=spot, remedy=_REMEDY)
-        devices[name], held = _read(root / listed["file"], DeviceDelta)
+        devices[name], held = read_document(root / listed["file"], DeviceDelta, SCHEMA, _REMEDY)
         if sha256(held) != listed["sha256"] or devices[name]["device"] != name:
             raise InputError(
                 "the content does not match the manifest's hash", place=str(root / listed["file"]), remedy=_REMEDY
@@ -131,21 +126,6 @@ def read_delta(plan: str | os.PathLike[str], entry: IndexEntry) -> Delta:
     if [step["device"] for step in sorted(manifest["steps"], key=lambda s: s["device"])] != sorted(devices):
         raise InputError("steps do not name the devices that change", place=f"{place}: steps", remedy=_REMEDY)
     return Delta(manifest, devices)
-
-
-def _read(file: Path, kind: type[Document]) -> tuple[Document, bytes]:
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", place=str(file), remedy=_REMEDY) from None
-    try:
-        document: Document = orjson.loads(content)
-        msgspec.convert(document, kind)
-    except (orjson.JSONDecodeError, RecursionError) as error:
-        raise InputError(f"is not JSON: {error}", place=str(file), remedy=_REMEDY) from None
-    except msgspec.ValidationError as error:
-        raise InputError(f"is not of schema {SCHEMA}: {error}", place=str(file), remedy=_REMEDY) from None
-    return document, content
 
 
 def _check_no_other(root: Path, listed: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal, TypedDict
 
-from vbte.tables.schema import Inputs, RealisationName, Solver, StageProof, Totals, Validity
+from vbte.tables.schema import ManifestHead
 
 SCHEMA: Final = "vbte.delta/1"
 
@@ -78,31 +78,8 @@ class Planned(TypedDict):
     link_load_bps: dict[str, int]
 
 
-class Result(TypedDict):
+class Result(ManifestHead):
     """The manifest of the tables that come out, without its lists of devices and steps."""
-
-    schema: Literal["vbte.tables/1"]
-    document: Literal["manifest"]
-    plan: str
-    parent: str | None
-    sequence: int
-    validity: Validity
-    guardrails: list[dict[str, Any]]
-    approvals: list[dict[str, Any]]
-    realisation: RealisationName
-    origin: Literal["plan", "igp"]
-    model: str
-    classes: list[str]
-    tenants: list[str]
-    inputs: Inputs
-    allocation: str | None
-    solver: Solver | None
-    gap: float | None
-    certificates: list[StageProof]
-    max_quantisation_error: float
-    max_link_error_bps: int
-    link_error_bps: dict[str, int]
-    cannot_realise: Totals
 
 
 class DeltaFile(TypedDict):

@@ -17,9 +17,9 @@ import orjson
 
 from vbte.errors import InputError
 from vbte.tables.manifest import device_file, plan_id, sha256
-from vbte.tables.schema import Devices, DeviceTable, Manifest, Member, Route
+from vbte.tables.schema import SCHEMA, Devices, DeviceTable, Manifest, Member, Route
 
-Document = TypeVar("Document", Manifest, DeviceTable)
+Document = TypeVar("Document")
 Stored = TypeVar("Stored")
 
 #: Directory of the tables within a plan's directory.
@@ -112,7 +112,7 @@ def tables_from_directory(path: str | os.PathLike[str]) -> Tables:
     root = Path(path)
     if (root / DIRECTORY / "manifest.json").is_file():
         root = root / DIRECTORY
-    manifest, _ = _read(root / "manifest.json", Manifest)
+    manifest, _ = read_document(root / "manifest.json", Manifest, SCHEMA, _REMEDY)
     if plan_id(manifest) != manifest["plan"]:
         raise InputError(
             "the plan id does not match the content", place=f"{root / 'manifest.json'}: plan", remedy=_REMEDY
@@ -128,7 +128,7 @@ def tables_from_directory(path: str | os.PathLike[str]) -> Tables:
                 f"device {name!r} has file {entry['file']!r}", place=place, remedy=f"it is {device_file(name)!r}"
             )
         with no_cycle_search():
-            table, encoded[name] = _read(root / entry["file"], DeviceTable)
+            table, encoded[name] = read_document(root / entry["file"], DeviceTable, SCHEMA, _REMEDY)
             if sha256(encoded[name]) != entry["sha256"]:
                 raise InputError("the content does not match the manifest's hash", place=str(root / entry["file"]),
                                  remedy=_REMEDY)  # fmt: skip
@@ -137,19 +137,22 @@ def tables_from_directory(path: str | os.PathLike[str]) -> Tables:
     return Tables(manifest, StoredDevices(encoded), encoded)
 
 
-def _read(file: Path, kind: type[Document]) -> tuple[Document, bytes]:
-    """Read and check one document; returned as it stands in the file."""
+def read_document(file: Path, kind: type[Document], schema: str, remedy: str) -> tuple[Document, bytes]:
+    """Read and check one document; returned as it stands in the file.
+
+    Raises InputError for what can't be read, is not JSON or not of the ``schema`` that ``kind`` describes.
+    """
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", place=str(file), remedy=_REMEDY) from None
+        raise InputError(f"cannot be read: {error.strerror or error}", place=str(file), remedy=remedy) from None
     try:
         document: Document = orjson.loads(content)
         msgspec.convert(document, kind)
     except (orjson.JSONDecodeError, RecursionError) as error:
-        raise InputError(f"is not JSON: {error}", place=str(file), remedy=_REMEDY) from None
+        raise InputError(f"is not JSON: {error}", place=str(file), remedy=remedy) from None
     except msgspec.ValidationError as error:
-        raise InputError(f"is not of schema vbte.tables/1: {error}", place=str(file), remedy=_REMEDY) from None
+        raise InputError(f"is not of schema {schema}: {error}", place=str(file), remedy=remedy) from None
     return document, content
 
 

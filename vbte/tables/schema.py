@@ -227,8 +227,8 @@ class Step(TypedDict):
     role: Literal["transit", "head-end"]
 
 
-class Manifest(TypedDict):
-    """``manifest.json``."""
+class ManifestHead(TypedDict):
+    """What a manifest says of its tables as a whole."""
 
     schema: Literal["vbte.tables/1"]
     document: Literal["manifest"]
@@ -252,6 +252,11 @@ class Manifest(TypedDict):
     max_link_error_bps: int
     link_error_bps: dict[str, int]
     cannot_realise: Totals
+
+
+class Manifest(ManifestHead):
+    """``manifest.json``."""
+
     devices: list[DeviceFile]
     steps: list[Step]
 
